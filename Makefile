@@ -1,0 +1,46 @@
+# Everything a person runs here. `make demo` and `make test` set up all they need by themselves.
+.PHONY: demo test test-all lint bench bench-peers docs system clean
+SHELL := /bin/sh
+PYTHON ?= python3
+BIN := .venv/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PYTHONUTF8 := 1
+
+.venv/base: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --editable '.[train,plots]'
+	@touch $@
+
+.venv/dev: .venv/base
+	$(BIN)/pip install --quiet --editable '.[train,plots,postgres,energy,dev]'
+	@touch $@
+
+demo: .venv/base ## install, then the main job on real text with the embedded model
+	$(BIN)/sibao demo
+
+test: .venv/dev system ## the test suite, without the slow tests
+	$(BIN)/pytest -m "not slow" -n 2 --dist loadfile
+
+test-all: .venv/dev system ## every test
+	$(BIN)/pytest
+
+lint: .venv/dev ## style, types, floors of the house
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/dev ## the project's own figures
+	$(BIN)/python bench/run.py
+
+bench-peers: .venv/dev ## the same beside other projects, each in an environment of its own
+	$(BIN)/python bench/peers.py
+
+docs: .venv/dev ## rewrite the generated documents
+	$(BIN)/python -m sibao.cli.schema
+
+system: ## Debian packages that some tests need (root only)
+	sh scripts/system.sh
+
+clean:
+	rm -rf .venv build dist

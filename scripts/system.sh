@@ -1,0 +1,36 @@
+#!/bin/sh
+# Installs the Debian packages that some tests need: a PostgreSQL server, a browser, Chinese fonts.
+# Does nothing where they are present, and nothing but say so where it may not install: those tests are then skipped.
+set -eu
+
+missing=""
+for package in postgresql chromium fonts-noto-cjk; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q "ok installed" || missing="$missing $package"
+done
+
+if [ -z "$missing" ]; then
+    echo "system: postgresql, chromium and fonts-noto-cjk are installed"
+    exit 0
+fi
+if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+    echo "system: missing$missing; the tests that need them are skipped (as root on Debian, 'make system' installs them)"
+    exit 0
+fi
+
+echo "system: installing$missing"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+export DEBIAN_FRONTEND=noninteractive
+# policy-rc.d keeps Debian from starting a server of its own: the tests start theirs, on a free port.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' > "$policy" && chmod +x "$policy"
+    trap 'rm -f "$log" "$policy"' EXIT
+fi
+# shellcheck disable=SC2086  # one word per package
+if apt-get update -qq >"$log" 2>&1 && apt-get install -qq -y --no-install-recommends $missing >>"$log" 2>&1; then
+    echo "system: installed$missing"
+else
+    tail -n 5 "$log" >&2
+    echo "system: could not install$missing; the tests that need them are skipped"
+fi

@@ -1,0 +1,1 @@
+"""Floor 0: types, errors, configuration, paths, progress, energy. Imports no torch."""

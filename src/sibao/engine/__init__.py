@@ -1,0 +1,1 @@
+"""Floor 3: requests in, events out. Token ids only: no tokenizer, no HTTP, no tasks."""

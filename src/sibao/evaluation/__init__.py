@@ -1,0 +1,1 @@
+"""Floor 5: running tasks over rows, statistics, scorecards."""

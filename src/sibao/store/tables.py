@@ -1,0 +1,51 @@
+"""The tables as they are now. Every change here needs a migration; a test compares the two."""
+
+from __future__ import annotations
+
+from sqlalchemy import JSON, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
+
+METADATA = MetaData()
+
+RUNS = Table(
+    "runs",
+    METADATA,
+    Column("id", String(16), primary_key=True),
+    Column("kind", String(64), nullable=False),
+    Column("model", Text, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("recipe", JSON, nullable=False),
+    Column("result", JSON, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("version", String(32), nullable=False),
+    Column("started", Float(53), nullable=False),  # seconds since 1970, UTC
+    Column("finished", Float(53)),
+    Index("runs_started", "started"),
+)
+
+SCORES = Table(
+    "scores",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("run", String(16), ForeignKey("runs.id", ondelete="CASCADE"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("value", Float(53)),  # NULL is not-a-number: SQLite has no other way to keep it
+    Column("low", Float(53)),
+    Column("high", Float(53)),
+    Column("level", Float(53), nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("missing", Integer, nullable=False),
+    Column("chance", Float(53)),
+    Column("signature", Text, nullable=False),
+    Index("scores_run", "run"),
+)
+
+ROWS = Table(
+    "rows",
+    METADATA,
+    Column("run", String(16), ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("row", Integer, primary_key=True),
+    Column("prediction", Text),
+    Column("references", JSON, nullable=False),
+    Column("metrics", JSON, nullable=False),
+    Column("missing", Text, nullable=False),
+)

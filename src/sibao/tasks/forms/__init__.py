@@ -1,0 +1,1 @@
+"""Forms of writing: one file per form, with its prompt and its checker."""

@@ -1,0 +1,177 @@
+"""Batches from token files. Which tokens a step sees is a pure function of (seed, step): nothing to save, nothing to lose.
+
+Documents never see each other: each position carries the number of its document in the row, and attention is masked by it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sibao.core.errors import BadInput
+from sibao.text.pack import TokenFile
+
+IGNORE = -100
+"""Target of a position that carries no loss (the value of ``torch.nn.functional.cross_entropy``)."""
+
+
+@dataclass
+class Batch:
+    """Rows of one micro-batch, int64 [B, T] each.
+
+    ``targets``: the next token or ``IGNORE``. ``positions``: place in the document. ``documents``: number of the document
+    in the row; padding has -1.
+    """
+
+    ids: Tensor
+    targets: Tensor
+    positions: Tensor
+    documents: Tensor
+
+    @property
+    def mask(self) -> Tensor | None:
+        """bool [B, 1, T, T]: same document and not later; None when every row is one document (plain causal)."""
+        if bool((self.documents == self.documents[:, :1]).all()):
+            return None
+        T = self.ids.shape[1]
+        same = self.documents[:, :, None] == self.documents[:, None, :]
+        return (same & torch.ones(T, T, dtype=torch.bool).tril())[:, None]
+
+    @property
+    def target_tokens(self) -> int:
+        """Positions that carry loss."""
+        return int((self.targets != IGNORE).sum())
+
+    def to(self, device: str) -> Batch:
+        """The same batch on a device."""
+        return Batch(*(t.to(device) for t in (self.ids, self.targets, self.positions, self.documents)))
+
+    def split(self, rows: int) -> list[Batch]:
+        """Micro-batches of at most ``rows`` rows; rows of a single document stand together (their attention is cheaper)."""
+        order = torch.argsort(self.documents.max(dim=1).values, stable=True)
+        parts = [t[order].split(rows) for t in (self.ids, self.targets, self.positions, self.documents)]
+        return [Batch(*p) for p in zip(*parts, strict=True)]
+
+
+Piece = tuple[int, int, int]
+"""Document, first token and one past the last token of it in a row."""
+
+
+class Batches:
+    """Rows of ``length`` positions over a token file, in an order drawn from ``seed`` anew each epoch.
+
+    Args:
+        whole: documents stay whole, several to a row, the rest padded (fine-tuning); otherwise they follow each other
+            without gaps and are continued in the next row (pretraining).
+
+    Raises:
+        BadInput: a document longer than a row when they must stay whole, or too few tokens for one row.
+    """
+
+    def __init__(self, file: TokenFile, length: int, seed: int, *, whole: bool, shuffle: bool = True) -> None:
+        self.file, self.length, self.seed, self.whole, self.shuffle = file, length, seed, whole, shuffle
+        self.lengths = file.lengths
+        if whole and int(self.lengths.max()) > length:
+            raise BadInput(
+                f"a row of {int(self.lengths.max())} tokens does not fit data.sequence_length {length}",
+                hint="raise sequence_length, or leave such rows out",
+            )
+        self._plan = lru_cache(maxsize=2)(self._make_plan)
+
+    def rows(self, first: int, count: int) -> Batch:
+        """Rows ``first`` … ``first + count - 1`` of the endless sequence of epochs."""
+        picked: list[list[Piece]] = []
+        epoch, skipped = 0, 0
+        while len(picked) < count:
+            plan = self._plan(epoch)
+            at = first + len(picked) - skipped
+            picked += plan[at : at + count - len(picked)] if at < len(plan) else []
+            skipped += len(plan)
+            epoch += 1
+        return self._batch(picked)
+
+    def epoch_rows(self) -> int:
+        """Rows in the first epoch."""
+        return len(self._plan(0))
+
+    def _order(self, epoch: int) -> np.ndarray:
+        if not self.shuffle:
+            return np.arange(len(self.lengths))
+        return np.random.default_rng([self.seed, epoch]).permutation(len(self.lengths))
+
+    def _make_plan(self, epoch: int) -> list[list[Piece]]:
+        order = self._order(epoch)
+        rows = pack_whole(order, self.lengths, self.length) if self.whole else pack_stream(order, self.lengths, self.length)
+        if not rows:
+            raise BadInput(
+                f"the data hold {int(self.lengths.sum())} tokens, fewer than one row of {self.length}",
+                hint="lower data.sequence_length or bring more text",
+            )
+        return rows
+
+    def _batch(self, plan: list[list[Piece]]) -> Batch:
+        shape = (len(plan), self.length)
+        ids, positions = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+        targets, documents = np.full(shape, IGNORE, np.int64), np.full(shape, -1, np.int64)
+        for r, pieces in enumerate(plan):
+            at = 0
+            for number, (document, begin, end) in enumerate(pieces):
+                base, n = self.file.starts[document], end - begin
+                ids[r, at : at + n] = self.file.tokens[base + begin : base + end]
+                targets[r, at : at + n] = self._targets(document, begin, end)
+                positions[r, at : at + n] = np.arange(n)
+                documents[r, at : at + n] = number
+                at += n
+        return Batch(*(torch.from_numpy(a) for a in (ids, targets, positions, documents)))
+
+    def _targets(self, document: int, begin: int, end: int) -> np.ndarray:
+        """The token after each; the last token of a document has none."""
+        start, stop = self.file.starts[document], self.file.starts[document + 1]
+        after = np.full(end - begin, IGNORE, np.int64)
+        known = self.file.tokens[start + begin + 1 : min(start + end + 1, stop)].astype(np.int64)
+        if self.file.mask is not None:
+            loss = self.file.mask[start + begin + 1 : min(start + end + 1, stop)]
+            known = np.where(loss == 1, known, IGNORE)
+        after[: len(known)] = known
+        return after
+
+
+def pack_stream(order: np.ndarray, lengths: np.ndarray, length: int) -> list[list[Piece]]:
+    """Documents one after the other, cut into full rows; the unfilled last row is left out (it comes round next epoch)."""
+    rows: list[list[Piece]] = []
+    row: list[Piece] = []
+    room = length
+    for document in order.tolist():
+        begin, size = 0, int(lengths[document])
+        while begin < size:
+            end = min(size, begin + room)
+            row.append((document, begin, end))
+            room -= end - begin
+            begin = end
+            if room == 0:
+                rows.append(row)
+                row, room = [], length
+    return rows
+
+
+def pack_whole(order: np.ndarray, lengths: np.ndarray, length: int, open_rows: int = 32) -> list[list[Piece]]:
+    """First-fit of whole documents into rows, with at most ``open_rows`` unfinished ones."""
+    rows: list[list[Piece]] = []
+    opened: list[tuple[int, list[Piece]]] = []
+    for document in order.tolist():
+        size = int(lengths[document])
+        for i, (room, row) in enumerate(opened):
+            if size <= room:
+                row.append((document, 0, size))
+                opened[i] = (room - size, row)
+                break
+        else:
+            opened.append((length - size, [(document, 0, size)]))
+            if len(opened) > open_rows:
+                fullest = min(range(len(opened)), key=lambda i: opened[i][0])
+                rows.append(opened.pop(fullest)[1])
+    return rows + [row for _, row in opened]

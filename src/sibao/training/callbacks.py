@@ -1,0 +1,129 @@
+"""What watches a run: the log file, the progress bar, TensorBoard. The loop calls them and never knows what they do."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sibao.core.progress import Progress
+
+
+@dataclass(frozen=True)
+class StepLog:
+    """One optimizer step. ``loss`` in nats per target token, ``rate`` the factor on the base learning rate."""
+
+    step: int
+    loss: float
+    grad_norm: float
+    rate: float
+    tokens: int
+    tokens_per_second: float
+    joules: float
+
+
+@dataclass(frozen=True)
+class EvalLog:
+    """One evaluation. ``bits_per_byte`` is None where the bytes of the text are not known; ``samples`` are continuations."""
+
+    step: int
+    valid_loss: float
+    bits_per_byte: float | None
+    samples: tuple[str, ...] = ()
+
+
+class Callback:
+    """Does nothing; subclasses override what they need."""
+
+    def on_start(self, step: int) -> None:
+        """Before the first step of this process; ``step`` steps are already done."""
+
+    def on_step(self, log: StepLog) -> None:
+        """After every optimizer step."""
+
+    def on_eval(self, log: EvalLog) -> None:
+        """After every evaluation."""
+
+    def on_end(self) -> None:
+        """After the last step, also when an error ends the run."""
+
+
+class JsonlLog(Callback):
+    """``log.jsonl``: one object a line; on resume, what came after the checkpoint is cut off first."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_start(self, step: int) -> None:
+        kept: list[str] = []
+        if self.path.is_file():
+            for line in self.path.read_text(encoding="utf-8").splitlines():
+                try:
+                    entry = json.loads(line)
+                except ValueError:
+                    continue  # the half line of a killed process
+                if entry["step"] <= step:
+                    kept.append(line)
+        self.path.write_text("".join(k + "\n" for k in kept), encoding="utf-8")
+
+    def _append(self, entry: dict[str, Any]) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+
+    def on_step(self, log: StepLog) -> None:
+        self._append(asdict(log))
+
+    def on_eval(self, log: EvalLog) -> None:
+        self._append(asdict(log))
+
+
+class Bar(Callback):
+    """The progress bar."""
+
+    def __init__(self, bar: Progress) -> None:
+        self.bar = bar
+
+    def on_start(self, step: int) -> None:
+        if step:
+            self.bar.advance(step)
+
+    def on_step(self, log: StepLog) -> None:
+        self.bar.advance(
+            1,
+            loss=f"{log.loss:.3f}",
+            ppl=f"{math.exp(min(20.0, log.loss)):.1f}",
+            tok_s=f"{log.tokens_per_second:.0f}",
+            energy=f"{log.joules / 3600:.2f} Wh",
+        )
+
+    def on_eval(self, log: EvalLog) -> None:
+        bits = {} if log.bits_per_byte is None else {"bits_per_byte": f"{log.bits_per_byte:.3f}"}
+        self.bar.update(valid=f"{log.valid_loss:.3f}", **bits)
+
+
+class TensorBoard(Callback):
+    """Event files for TensorBoard; made only where the package is installed."""
+
+    def __init__(self, folder: Path) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self.writer = SummaryWriter(str(folder))
+
+    def on_step(self, log: StepLog) -> None:
+        for name in ("loss", "grad_norm", "rate", "tokens_per_second", "joules"):
+            self.writer.add_scalar(f"train/{name}", getattr(log, name), log.step)
+
+    def on_eval(self, log: EvalLog) -> None:
+        self.writer.add_scalar("valid/loss", log.valid_loss, log.step)
+        if log.bits_per_byte is not None:
+            self.writer.add_scalar("valid/bits_per_byte", log.bits_per_byte, log.step)
+        for i, text in enumerate(log.samples):
+            self.writer.add_text(f"sample/{i}", text, log.step)
+
+    def on_end(self) -> None:
+        self.writer.close()
+
+

@@ -1,0 +1,216 @@
+"""The one training loop: batches in, optimizer steps out, evaluation and checkpoints on the way.
+
+The same seed and recipe give the same losses to the bit on CPU, whether a run went through or was killed and resumed:
+data order is a function of the step, and a checkpoint holds weights, optimizer and random state.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType, ModuleType
+
+import torch
+
+from sibao.core.errors import TrainingError
+from sibao.nn.decoder import Decoder
+from sibao.training import checkpoint
+from sibao.training.batches import Batch, Batches
+from sibao.training.callbacks import Callback, EvalLog, StepLog
+from sibao.training.optim import make_optimizers, set_rate
+from sibao.training.recipe import Recipe
+from sibao.training.schedule import factor
+
+
+@dataclass
+class Job:
+    """Everything a run needs. ``write_model`` writes model and tokenizer files of a checkpoint into a folder.
+
+    ``valid_bytes`` is the size of the validation text, for bits per byte. ``sample`` continues the recipe's prompts.
+    ``joules`` reads the energy meter of this process.
+    """
+
+    recipe: Recipe
+    model: Decoder
+    objective: ModuleType
+    train: Batches
+    folder: Path
+    write_model: Callable[[Path], None]
+    valid: Batches | None = None
+    valid_bytes: int | None = None
+    callbacks: list[Callback] = field(default_factory=list)
+    sample: Callable[[], tuple[str, ...]] | None = None
+    joules: Callable[[], float] = lambda: 0.0
+    compiled: Callable[[Decoder], None] | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended. ``finished`` is False when it was stopped and can be resumed."""
+
+    state: checkpoint.State
+    finished: bool
+    checkpoint: Path
+
+
+class Stop:
+    """Asks the loop to save and return after the step at hand: on SIGTERM, SIGINT, or when the time is up."""
+
+    def __init__(self, max_minutes: float | None) -> None:
+        self.deadline = math.inf if max_minutes is None else time.monotonic() + 60 * max_minutes
+        self.signalled = False
+
+    @property
+    def asked(self) -> bool:
+        """Whether to stop now."""
+        return self.signalled or time.monotonic() >= self.deadline
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        self.signalled = True
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Catch the signals for the length of the block (main thread only; elsewhere signals go their own way)."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {s: signal.signal(s, self._handle) for s in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def train(job: Job, resume: Path | None = None) -> Outcome:
+    """Run the recipe's steps.
+
+    Args:
+        resume: checkpoint to continue from; the model already holds its weights.
+
+    Raises:
+        TrainingError: the loss is not finite, or a checkpoint cannot be written. The last good checkpoint is intact.
+    """
+    section = job.recipe.run
+    torch.manual_seed(section.seed)
+    optimizers = make_optimizers(job.model, job.recipe.optimizer)
+    state = checkpoint.State()
+    if resume is not None:
+        state = checkpoint.read_state(resume)
+        checkpoint.load_optimizers(resume, optimizers)
+    if job.compiled is not None and section.compile:
+        job.compiled(job.model)
+    stop = Stop(section.max_minutes)
+    for callback in job.callbacks:
+        callback.on_start(state.step)
+    try:
+        with stop.listening():
+            path = _steps(job, state, optimizers, stop)
+    finally:
+        for callback in job.callbacks:
+            callback.on_end()
+    return Outcome(state, state.step >= job.recipe.schedule.steps, path)
+
+
+def _steps(job: Job, state: checkpoint.State, optimizers: list[torch.optim.Optimizer], stop: Stop) -> Path:
+    section, steps = job.recipe.run, job.recipe.schedule.steps
+    seconds_before, joules_before, began = state.seconds, state.joules, time.monotonic()
+    path = job.folder / f"step-{state.step:06d}"
+    while state.step < steps and not stop.asked:
+        log = _step(job, state, optimizers)
+        state.seconds = seconds_before + time.monotonic() - began
+        state.joules = joules_before + job.joules()
+        log = StepLog(**{**log.__dict__, "joules": state.joules})
+        for callback in job.callbacks:
+            callback.on_step(log)
+        last = state.step == steps
+        if job.valid is not None and (last or state.step % section.eval_every == 0):
+            evaluate(job, state)
+        if last or state.step % section.save_every == 0:
+            path = checkpoint.save(job.folder, state, job.write_model, optimizers, section.keep_last)
+    if path.name != f"step-{state.step:06d}" or not path.is_dir():
+        path = checkpoint.save(job.folder, state, job.write_model, optimizers, section.keep_last)
+    return path
+
+
+def autocast(recipe: Recipe) -> AbstractContextManager[object]:
+    """bf16 autocast where the recipe asks for it."""
+    if recipe.run.precision == "fp32":
+        return nullcontext()
+    return torch.autocast(recipe.run.device.split(":")[0], torch.bfloat16)
+
+
+def _step(job: Job, state: checkpoint.State, optimizers: list[torch.optim.Optimizer]) -> StepLog:
+    """One optimizer step: the mean loss over all target tokens of its rows, however many micro-batches they come in."""
+    began = time.monotonic()
+    section = job.recipe.run
+    whole = job.train.rows(state.step * section.rows, section.rows)
+    targets, total = whole.target_tokens, 0.0
+    job.model.train()
+    for micro in whole.split(section.micro_rows):
+        loss = _loss(job, micro) / targets
+        loss.backward()  # type: ignore[no-untyped-call]
+        total += loss.item()
+    parameters = [p for g in optimizers for group in g.param_groups for p in group["params"]]
+    clip = job.recipe.optimizer.clip or math.inf
+    norm = torch.nn.utils.clip_grad_norm_(parameters, clip).item()
+    if not math.isfinite(total) or not math.isfinite(norm):
+        raise TrainingError(
+            f"the loss is {total} and the gradient's norm {norm} at step {state.step + 1}",
+            hint="lower optimizer.lr or raise schedule.warmup; the last checkpoint is intact",
+        )
+    rate = factor(job.recipe.schedule, state.step)
+    set_rate(optimizers, rate)
+    for optimizer in optimizers:
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    state.step += 1
+    state.tokens += whole.ids.numel()
+    state.losses = [total]
+    speed = whole.ids.numel() / (time.monotonic() - began)
+    return StepLog(state.step, total, norm, rate, state.tokens, speed, state.joules)
+
+
+def _loss(job: Job, batch: Batch) -> torch.Tensor:
+    with autocast(job.recipe):
+        return job.objective.loss_sum(job.model, batch.to(job.recipe.run.device))  # type: ignore[no-any-return]
+
+
+@torch.no_grad()
+def valid_nats(job: Job) -> tuple[float, int]:
+    """Summed negative log-likelihood of the validation rows (at most ``eval_rows``) and the number of target tokens."""
+    valid = job.valid
+    if valid is None:
+        return math.nan, 0
+    job.model.eval()
+    total, count = 0.0, 0
+    rows = min(job.recipe.run.eval_rows, valid.epoch_rows())
+    for first in range(0, rows, job.recipe.run.micro_rows):
+        batch = valid.rows(first, min(job.recipe.run.micro_rows, rows - first))
+        total += _loss(job, batch).item()
+        count += batch.target_tokens
+    return total, count
+
+
+def evaluate(job: Job, state: checkpoint.State) -> EvalLog:
+    """Validation loss and samples; remembers the best step."""
+    total, count = valid_nats(job)
+    loss = total / count
+    bits = None
+    if job.valid_bytes and job.valid is not None:
+        # bytes of the text behind the scored targets: all of it when all rows were scored
+        share = count / job.valid.file.meta.target_tokens
+        bits = total / math.log(2) / (job.valid_bytes * share)
+    if loss < state.best_loss:
+        state.best_loss, state.best_step = loss, state.step
+    samples = job.sample() if job.sample else ()
+    log = EvalLog(state.step, loss, bits, samples)
+    for callback in job.callbacks:
+        callback.on_eval(log)
+    return log

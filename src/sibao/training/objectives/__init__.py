@@ -1,0 +1,1 @@
+"""One file per objective: which batches it reads and what its loss is."""

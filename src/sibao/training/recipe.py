@@ -1,0 +1,158 @@
+"""Recipes: the TOML file that a training run is made from. Unknown keys are refused with the nearest known one."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sibao.core.errors import ConfigError
+
+
+class Section(BaseModel):
+    """A part of a recipe; it takes the keys below and no others."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelSection(Section):
+    """Either ``base`` (a model to train further) or the shape of a new one, in the keys of ``config.json``."""
+
+    base: str | None = None
+    family: str = "qwen3"
+    config: dict[str, Any] = Field(default_factory=dict)
+
+
+class TokenizerSection(Section):
+    """``path``: a folder with a tokenizer; else one of ``vocab_size`` entries is trained on the data."""
+
+    path: str | None = None
+    vocab_size: int = Field(4096, ge=300)
+
+
+class DataSection(Section):
+    """Files in any published form. ``valid_fraction`` of the documents is held out when ``valid`` names none."""
+
+    train: list[str]
+    valid: list[str] = []
+    valid_fraction: float = Field(0.02, ge=0, lt=0.5)
+    task: str | None = None
+    """Task whose prompts render the rows (fine-tuning); None: by the fields of each row."""
+    sequence_length: int = Field(512, ge=16)
+
+
+class ObjectiveSection(Section):
+    """``causal``: next token everywhere. ``sft``: loss on the target (the assistant's turns) only."""
+
+    name: Literal["causal", "sft"] = "causal"
+
+
+class AdapterSection(Section):
+    """LoRA: rank, scale and the layers adapted (by their last name); no targets: those of the family's default."""
+
+    rank: int = Field(16, ge=1)
+    alpha: float = Field(32, gt=0)
+    dropout: float = Field(0.0, ge=0, lt=1)
+    targets: list[str] = []
+
+
+class OptimizerSection(Section):
+    """``adamw`` (arXiv 1711.05101) everywhere, or ``muon`` for the matrices of the layers and AdamW for the rest."""
+
+    name: Literal["adamw", "muon"] = "adamw"
+    lr: float = Field(3e-3, gt=0)
+    adam_lr: float | None = Field(None, gt=0)
+    """With ``muon``: the rate of embeddings and norms; default ``lr``."""
+    betas: tuple[float, float] = (0.9, 0.95)
+    weight_decay: float = Field(0.1, ge=0)
+    clip: float = Field(1.0, ge=0)
+    """Largest norm of the whole gradient; 0 switches clipping off."""
+
+
+class ScheduleSection(Section):
+    """``cosine`` to ``min_ratio`` · lr, or ``wsd``: warm-up, stable, then linear decay over the last ``decay`` share."""
+
+    name: Literal["cosine", "wsd"] = "cosine"
+    steps: int = Field(ge=1)
+    warmup: int = Field(20, ge=0)
+    decay: float = Field(0.3, ge=0, le=1)
+    min_ratio: float = Field(0.05, ge=0, le=1)
+
+
+class RunSection(Section):
+    """How the run goes. ``rows`` sequences make one optimizer step, computed ``micro_rows`` at a time."""
+
+    name: str = "run"
+    seed: int = 0
+    rows: int = Field(16, ge=1)
+    micro_rows: int = Field(8, ge=1)
+    precision: Literal["fp32", "bf16"] = "bf16"
+    compile: bool = False
+    device: str = "cpu"
+    threads: int | None = Field(None, ge=1)
+    eval_every: int = Field(100, ge=1)
+    eval_rows: int = Field(64, ge=1)
+    save_every: int = Field(100, ge=1)
+    keep_last: int = Field(2, ge=1)
+    samples: list[str] = []
+    """Prompts continued at every evaluation, so that progress can be read."""
+    max_minutes: float | None = Field(None, gt=0)
+
+
+class Recipe(Section):
+    """A whole recipe."""
+
+    model: ModelSection
+    tokenizer: TokenizerSection = TokenizerSection()  # type: ignore[call-arg]
+    data: DataSection
+    objective: ObjectiveSection = ObjectiveSection()
+    adapter: AdapterSection | None = None
+    optimizer: OptimizerSection = OptimizerSection()  # type: ignore[call-arg]
+    schedule: ScheduleSection
+    run: RunSection = RunSection()  # type: ignore[call-arg]
+
+
+def parse_recipe(data: dict[str, Any], *, where: str = "recipe") -> Recipe:
+    """Check a recipe given as a dictionary.
+
+    Raises:
+        ConfigError: the first thing that is wrong, with its place and the nearest known key.
+    """
+    try:
+        return Recipe.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(p) for p in first["loc"])
+        if first["type"] == "extra_forbidden":
+            known = _known_keys(first["loc"][:-1])
+            near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(sorted(known))}"
+            raise ConfigError(f"{where}: unknown key {place}", hint=hint) from None
+        got = first.get("input")
+        shown = "" if isinstance(got, dict) or first["type"] == "missing" else f" (got {got!r})"
+        raise ConfigError(f"{where}: {place}: {first['msg']}{shown}", hint="see docs/recipes.md") from None
+
+
+def _known_keys(place: tuple[int | str, ...]) -> set[str]:
+    """Keys of the section at ``place``."""
+    model: Any = Recipe
+    for part in place:
+        annotation = model.model_fields[str(part)].annotation
+        kinds = [annotation, *getattr(annotation, "__args__", ())]
+        model = next(k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel))
+    return set(model.model_fields)
+
+
+def read_recipe(path: Path | str) -> Recipe:
+    """Read a TOML recipe; relative paths in it count from the folder the command runs in."""
+    path = Path(path)
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path} does not exist", hint="recipes lie in the folder recipes/") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from None
+    return parse_recipe(data, where=str(path))
