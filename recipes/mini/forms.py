@@ -17,6 +17,11 @@ def made(form: str, prompt: str, completion: str, lang: str, **more: str) -> Row
     return {"form": form, "prompt": prompt, "completion": completion, "lang": lang, **more}
 
 
+def instruction(prompt: str) -> str:
+    """Code and tunes have no language of their own: half of them are asked for in Chinese, half in English."""
+    return "zh" if fraction(prompt) < 0.5 else "en"
+
+
 def poem_rows(rows: list[Row]) -> list[Row]:
     """Short poems: quatrains and regulated verse of five or seven syllables, and 词 of at most 120 characters."""
     return [r for r in map(poem_row, rows) if r]
@@ -96,7 +101,7 @@ def function_row(node: ast.FunctionDef, lines: list[str]) -> Row | None:
     except SyntaxError:
         return None
     prompt = f'def {node.name}({ast.unparse(node.args)}):\n    """{doc}"""'
-    return made("code", prompt, source, "code")
+    return made("code", prompt, source, instruction(prompt))
 
 
 def script_rows(text: str) -> list[Row]:
@@ -123,7 +128,7 @@ def music_rows(texts: list[str]) -> list[Row]:
         fields = {k: m[1].strip() for k in "TMK" if (m := re.search(rf"(?m)^{k}:\s*(.+)$", text))}
         if len(fields) == 3 and len(text) <= 900:
             prompt = f"T:{fields['T']}\nM:{fields['M']}\nK:{fields['K']}"
-            rows.append(made("music", prompt, text, "music"))
+            rows.append(made("music", prompt, text, instruction(prompt)))
     return rows
 
 

@@ -1,1 +1,1 @@
-"""Floor 8: the command line. Parses, calls one function, shows."""
+"""The command line: parse, call one function of ``workflows``, show."""

@@ -1,16 +1,16 @@
 """The one exception tree. Every message says what was got, what was wanted and what to do next.
 
-    SibaoError                 exit 1   anything Sibao reports on purpose
-    ├── BadInput               exit 2   the user gave something that cannot be used
-    │   ├── UnknownName        a task, family, metric, form or provider that does not exist (nearest names are listed)
-    │   ├── ConfigError        a recipe, config.toml or environment value that is wrong
-    │   └── DataError          a data file or row (file, line, field)
-    ├── ModelError             a model folder that is damaged, unsafe or does not fit its config
-    ├── ContextOverflow        a prompt longer than the model can hold (the numbers are given)
-    ├── TrainingError          a run that cannot go on (NaN loss, disk full); the last checkpoint is intact
-    ├── ProviderError          a model that runs elsewhere failed (``retryable`` says whether to try again)
-    ├── StoreError             the database of results
-    └── MissingPackage         an optional package (the install line is the hint)
+SibaoError                 exit 1   anything Sibao reports on purpose
+├── BadInput               exit 2   the user gave something that cannot be used
+│   ├── UnknownName        a task, family, metric, form or provider that does not exist (nearest names are listed)
+│   ├── ConfigError        a recipe, config.toml or environment value that is wrong
+│   └── DataError          a data file or row (file, line, field)
+├── ModelError             a model folder that is damaged, unsafe or does not fit its config
+├── ContextOverflow        a prompt longer than the model can hold (the numbers are given)
+├── TrainingError          a run that cannot go on (NaN loss, disk full); the last checkpoint is intact
+├── ProviderError          a model that runs elsewhere failed (``retryable`` says whether to try again)
+├── StoreError             the database of results
+└── MissingPackage         an optional package (the install line is the hint)
 """
 
 from __future__ import annotations

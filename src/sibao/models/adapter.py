@@ -108,7 +108,9 @@ def load_adapter(model: Decoder, folder: Path | str, family: str) -> None:
         name, _, which = key.removeprefix(PREFIX).removesuffix(".weight").rpartition(".")
         found = match(f"{name}.weight")
         if found is None or which not in ("lora_A", "lora_B") or len(found[0].fused) != 1:
-            raise ModelError(f"{folder}: {key} fits no layer of this {family} model", hint="is it for another base model?")
+            raise ModelError(
+                f"{folder}: {key} fits no layer of this {family} model", hint="is it for another base model?"
+            )
         layer = found[0].fused[0].replace("{i}", found[1]).removesuffix(".weight")
         parts.setdefault(layer, {})[which] = tensor
     rank = int(config["r"])

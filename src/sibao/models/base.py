@@ -14,12 +14,45 @@ from sibao.nn.config import DecoderConfig
 
 # Keys of config.json that say nothing about what the model computes at inference.
 NEUTRAL = frozenset(
-    """_name_or_path architectures model_type dtype torch_dtype transformers_version use_cache bos_token_id eos_token_id
-    pad_token_id initializer_range attention_dropout hidden_dropout attn_pdrop embd_pdrop resid_pdrop pretraining_tp
-    auto_map chunk_size_feed_forward id2label label2id is_encoder_decoder output_attentions output_hidden_states
-    return_dict problem_type task_specific_params summary_activation summary_first_dropout summary_proj_to_labels
-    summary_type summary_use_proj gradient_checkpointing layer_norm_epsilon n_ctx _attn_implementation
-    use_return_dict tokenizer_class""".split()
+    [
+        "_name_or_path",
+        "architectures",
+        "model_type",
+        "dtype",
+        "torch_dtype",
+        "transformers_version",
+        "use_cache",
+        "bos_token_id",
+        "eos_token_id",
+        "pad_token_id",
+        "attention_dropout",
+        "hidden_dropout",
+        "attn_pdrop",
+        "embd_pdrop",
+        "resid_pdrop",
+        "pretraining_tp",
+        "auto_map",
+        "chunk_size_feed_forward",
+        "id2label",
+        "label2id",
+        "is_encoder_decoder",
+        "output_attentions",
+        "output_hidden_states",
+        "return_dict",
+        "problem_type",
+        "task_specific_params",
+        "summary_activation",
+        "summary_first_dropout",
+        "summary_proj_to_labels",
+        "summary_type",
+        "summary_use_proj",
+        "gradient_checkpointing",
+        "layer_norm_epsilon",
+        "n_ctx",
+        "_attn_implementation",
+        "use_return_dict",
+        "tokenizer_class",
+    ]
 )
 
 
@@ -122,31 +155,49 @@ def split_fused(rule: Rename, layer: str, tensor: Tensor, sizes: list[int]) -> d
 
 
 def to_checkpoint(renames: tuple[Rename, ...], state: Mapping[str, Tensor], layers: int) -> dict[str, Tensor]:
-    """Decoder tensors under their checkpoint names, fused and transposed as the family stores them."""
+    """Decoder tensors under their checkpoint names, fused and transposed as the family stores them.
+
+    Raises:
+        ModelError: a tensor that the family has no name for (an adapter's, or another family's).
+    """
     import torch
 
     out: dict[str, Tensor] = {}
+    left = set(state)
     for rule in renames:
         for i in range(layers if "{i}" in rule.checkpoint else 1):
             names = [_fill(n, str(i)) for n in rule.fused]
             if all(n in state for n in names):
+                left.difference_update(names)
                 tensor = torch.cat([state[n] for n in names]) if len(names) > 1 else state[names[0]]
                 out[_fill(rule.checkpoint, str(i))] = tensor.t() if rule.transpose else tensor
+    if left:
+        raise ModelError(
+            f"the family has no name for {len(left)} tensors of this model ({', '.join(sorted(left)[:3])})",
+            hint="save it under its own family, and merge adapters first",
+        )
     return out
 
 
 def rope_theta(keys: Keys) -> float:
     """The rotary base from either spelling (``rope_parameters`` of Transformers 5, or ``rope_theta``); scaling is refused."""
-    parameters = keys.get("rope_parameters", None) or keys.get("rope_scaling", None) or {}
+    bare = keys.get("rope_theta", 10000.0)
+    parameters = keys.get("rope_scaling", None) or keys.get("rope_parameters", None) or {}
+    keys.used.add("rope_parameters")
+    if not isinstance(parameters, Mapping):
+        raise ModelError(f"config.json has rope_parameters = {parameters!r}; wanted an object")
     kind = parameters.get("rope_type", parameters.get("type", "default"))
     if kind != "default":
         raise ModelError(
             f"config.json asks for rope scaling {kind!r}; supported: 'default'",
             hint="positions would be wrong without it",
         )
-    keys.used.add("rope_scaling")
-    plain = keys.get("rope_theta", 10000.0)
-    return float(parameters.get("rope_theta", plain))
+    if unknown := sorted(parameters.keys() - {"rope_type", "type", "rope_theta"}):
+        raise ModelError(
+            f"config.json has rope parameters this version does not know: {', '.join(unknown)}",
+            hint="positions would be wrong without them",
+        )
+    return float(parameters.get("rope_theta") or bare)
 
 
 def llama_like(keys: Keys, **fixed: Any) -> DecoderConfig:
@@ -164,6 +215,7 @@ def llama_like(keys: Keys, **fixed: Any) -> DecoderConfig:
         norm_eps=keys.get("rms_norm_eps", 1e-6),
         rope_theta=rope_theta(keys),
         tie_word_embeddings=keys.get("tie_word_embeddings", False),
+        initializer_range=keys.get("initializer_range", 0.02),
     )
     keys.expect("hidden_act", ("silu",), "silu")
     fields.update(fixed)

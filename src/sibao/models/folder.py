@@ -44,7 +44,9 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ModelError(f"{path} does not exist", hint="a model folder holds config.json and model.safetensors") from None
+        raise ModelError(
+            f"{path} does not exist", hint="a model folder holds config.json and model.safetensors"
+        ) from None
     except (ValueError, UnicodeDecodeError) as error:
         raise ModelError(f"{path} is not valid JSON: {error}") from None
     if not isinstance(data, dict):
@@ -61,7 +63,10 @@ def read_config(folder: Path) -> tuple[str, DecoderConfig]:
     if name not in families():
         raise ModelError(f"{folder}: model_type {name!r} is not implemented", hint=f"families: {', '.join(families())}")
     keys = Keys(data)
-    config = family_of(name).read(keys)
+    try:
+        config = family_of(name).read(keys)
+    except (TypeError, ValueError, ZeroDivisionError) as error:
+        raise ModelError(f"{folder}/config.json holds a value of the wrong kind: {error}") from None
     keys.finish()
     return name, config
 
@@ -72,8 +77,10 @@ def weight_files(folder: Path) -> list[Path]:
     if single.is_file():
         return [single]
     if (folder / INDEX).is_file():
-        shards = sorted(set(read_json(folder / INDEX).get("weight_map", {}).values()))
-        paths = [folder / s for s in shards]
+        weight_map = read_json(folder / INDEX).get("weight_map")
+        if not isinstance(weight_map, dict) or not all(isinstance(s, str) for s in weight_map.values()):
+            raise ModelError(f"{folder / INDEX} has no usable weight_map", hint="copy it again")
+        paths = [folder / s for s in sorted(set(weight_map.values()))]
         missing = [p.name for p in paths if not p.is_file() or p.parent != folder]
         if missing or not paths:
             raise ModelError(f"{folder} lacks the shards {', '.join(missing) or '(none named)'}", hint="copy it again")
@@ -135,7 +142,7 @@ def load_model(folder: Path | str, dtype: torch.dtype | None = None) -> Decoder:
         dtype: precision of the weights in memory; None keeps that of the file.
 
     Raises:
-        ModelError: unknown family or key, damaged or missing weights, shapes that do not fit, NaN in a norm.
+        ModelError: unknown family or key, damaged or missing weights, shapes that do not fit, NaN or infinity.
     """
     folder = Path(folder)
     name, config = read_config(folder)
@@ -145,8 +152,7 @@ def load_model(folder: Path | str, dtype: torch.dtype | None = None) -> Decoder:
     state = read_weights(folder, name, config, wanted)
     if dtype is not None:
         state = {k: v.to(dtype) for k, v in state.items()}
-    if not torch.isfinite(state["norm.weight"]).all() or not torch.isfinite(state["embed_tokens.weight"].sum()):
-        raise ModelError(f"{folder}: the weights hold NaN or infinity", hint="the file is damaged, or training diverged")
+    _refuse_nan(folder, state)
     if config.tie_word_embeddings:
         state["lm_head.weight"] = state["embed_tokens.weight"]
     model.load_state_dict(state, assign=True)
@@ -154,6 +160,15 @@ def load_model(folder: Path | str, dtype: torch.dtype | None = None) -> Decoder:
         model.lm_head.weight = model.embed_tokens.weight
     _restore_buffers(model, config)
     return model.eval()
+
+
+def _refuse_nan(folder: Path, state: dict[str, Tensor]) -> None:
+    for key, tensor in state.items():
+        if tensor.dtype not in (torch.float32, torch.bfloat16, torch.float16, torch.float64):
+            raise ModelError(f"{folder}: {key} is stored as {tensor.dtype}; quantised weights are not supported")
+        # a sum is one cheap pass, and any NaN or infinity survives in it; float16 sums would overflow by themselves
+        if not torch.isfinite(tensor.sum(dtype=torch.float64 if tensor.dtype == torch.float64 else torch.float32)):
+            raise ModelError(f"{folder}: {key} holds NaN or infinity", hint="the file is damaged, or training diverged")
 
 
 def _restore_buffers(model: Decoder, config: DecoderConfig) -> None:
@@ -177,6 +192,9 @@ def save_model(
 
     Args:
         extra: further keys for config.json (token ids, say).
+
+    Raises:
+        ModelError: a tensor that the family has no name for (an adapter that was not merged).
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -184,7 +202,9 @@ def save_model(
     state = {k: v.detach().to(dtype or v.dtype) for k, v in model.state_dict().items()}
     if model.config.tie_word_embeddings:
         state.pop("lm_head.weight")
-    tensors = {k: v.contiguous() for k, v in to_checkpoint(module.RENAMES, state, model.config.num_hidden_layers).items()}
+    tensors = {
+        k: v.contiguous() for k, v in to_checkpoint(module.RENAMES, state, model.config.num_hidden_layers).items()
+    }
     _write_shards(folder, tensors, shard_bytes)
     stored = next(iter(tensors.values())).dtype
     config = module.write(model.config) | {"dtype": str(stored).removeprefix("torch.")} | (extra or {})
@@ -212,3 +232,13 @@ def _write_shards(folder: Path, tensors: dict[str, Tensor], shard_bytes: int) ->
             "weight_map": {key: name for name, shard in zip(names, shards, strict=True) for key in shard},
         }
         write_text(folder / INDEX, json.dumps(index, indent=2) + "\n")
+    _remove_stale(folder, names)
+
+
+def _remove_stale(folder: Path, names: list[str]) -> None:
+    """Weights of an earlier save in the same folder: a reader would take them for the new ones."""
+    if len(names) == 1:
+        (folder / INDEX).unlink(missing_ok=True)
+    for path in [folder / "model.safetensors", *folder.glob("model-*-of-*.safetensors")]:
+        if path.name not in names:
+            path.unlink(missing_ok=True)

@@ -53,6 +53,7 @@ def read(keys: Keys) -> DecoderConfig:
         norm="layer", norm_eps=keys.get("layer_norm_epsilon", 1e-5), activation=activations[activation],  # type: ignore[arg-type]
         gated_mlp=False, positions="learned", qkv_bias=True, out_bias=True, mlp_bias=True,
         tie_word_embeddings=keys.get("tie_word_embeddings", True),
+        initializer_range=keys.get("initializer_range", 0.02),
     )  # fmt: skip
 
 

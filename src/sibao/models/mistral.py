@@ -14,8 +14,10 @@ TINY: dict[str, Any] = llama.TINY | {"sliding_window": 8}
 
 
 def read(keys: Keys) -> DecoderConfig:
-    """Translate ``config.json``; a null ``sliding_window`` means that all earlier positions are seen."""
-    return llama_like(keys, sliding_window=keys.get("sliding_window", None))
+    """Translate ``config.json``; a null ``sliding_window`` means that all earlier positions are seen, a missing one
+    the 4096 of Transformers' ``MistralConfig``."""
+    window = keys.get("sliding_window", None) if "sliding_window" in keys.data else 4096
+    return llama_like(keys, sliding_window=window)
 
 
 def write(config: DecoderConfig) -> dict[str, Any]:

@@ -42,6 +42,9 @@ class Layer(nn.Module):
 class Decoder(nn.Module):
     """A causal language model."""
 
+    rope_cos: Tensor
+    rope_sin: Tensor
+
     def __init__(self, config: DecoderConfig) -> None:
         super().__init__()
         self.config = config
@@ -72,7 +75,8 @@ class Decoder(nn.Module):
             ids_BT: token ids (int64).
             positions_BT: position of each token in its own text; default 0..T-1. With a cache it is also its slot.
             cache: keys and values already computed; the new ones are written into it.
-            mask: bool [B, 1, T, T], True where a query may look (only without a cache); None: causal.
+            mask: bool [B, 1, T, T], True where a query may look (only without a cache; a sliding window is cut out
+                of it); None: causal.
         """
         if positions_BT is None:
             positions_BT = torch.arange(ids_BT.shape[1], device=ids_BT.device).expand(ids_BT.shape)
@@ -84,8 +88,11 @@ class Decoder(nn.Module):
             cache = cache.view(None, cache.length)
         if cache is not None:
             mask = window_mask(positions_BT, cache.length, self.config.sliding_window)
-        elif mask is None and self.config.sliding_window is not None:
-            mask = window_mask(positions_BT, ids_BT.shape[1], self.config.sliding_window)
+        elif self.config.sliding_window is not None:
+            # without a cache a key's slot is its place in the row, whatever its position in its own text
+            places = torch.arange(ids_BT.shape[1], device=ids_BT.device)[None]
+            window = window_mask(places, ids_BT.shape[1], self.config.sliding_window)
+            mask = window if mask is None else mask & window
         for layer in self.layers:
             x = layer(x, rope, mask, cache, positions_BT)
         return self.norm(x)

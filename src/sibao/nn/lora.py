@@ -20,9 +20,9 @@ class LoRALinear(nn.Module):
     def __init__(self, base: nn.Linear, rank: int, alpha: float, dropout: float = 0.0) -> None:
         super().__init__()
         self.base = base.requires_grad_(False)
-        like = {"dtype": torch.float32, "device": base.weight.device}
-        self.lora_A = nn.Parameter(torch.empty(rank, base.in_features, **like))
-        self.lora_B = nn.Parameter(torch.zeros(base.out_features, rank, **like))
+        device = base.weight.device
+        self.lora_A = nn.Parameter(torch.empty(rank, base.in_features, dtype=torch.float32, device=device))
+        self.lora_B = nn.Parameter(torch.zeros(base.out_features, rank, dtype=torch.float32, device=device))
         nn.init.kaiming_uniform_(self.lora_A, a=5**0.5)
         self.scale, self.dropout = alpha / rank, dropout
 
@@ -47,17 +47,21 @@ def adapted(model: nn.Module) -> dict[str, LoRALinear]:
 def add_lora(model: nn.Module, targets: list[str], rank: int, alpha: float, dropout: float = 0.0) -> list[str]:
     """Wrap every linear layer whose last name is in ``targets``; freeze all else.
 
+    The vocabulary matrix ``lm_head`` is not offered: it may be tied to the embedding, and the loss reads its weight.
+
     Raises:
         BadInput: a target that no layer carries.
 
     Returns:
         the dotted names of the wrapped layers.
     """
-    names = [n for n, m in model.named_modules() if isinstance(m, nn.Linear) and n.rsplit(".", 1)[-1] in targets]
-    missing = set(targets) - {n.rsplit(".", 1)[-1] for n in names}
-    if missing:
-        known = sorted({n.rsplit(".", 1)[-1] for n, m in model.named_modules() if isinstance(m, nn.Linear)})
-        raise BadInput(f"no layer named {', '.join(sorted(missing))} to adapt", hint=f"layers: {', '.join(known)}")
+    linear = [n for n, m in model.named_modules() if isinstance(m, nn.Linear) and n != "lm_head"]
+    known = {n.rsplit(".", 1)[-1] for n in linear}
+    if missing := set(targets) - known:
+        raise BadInput(
+            f"no layer named {', '.join(sorted(missing))} to adapt", hint=f"layers: {', '.join(sorted(known))}"
+        )
+    names = [n for n in linear if n.rsplit(".", 1)[-1] in targets]
     model.requires_grad_(False)
     for name in names:
         parent = model.get_submodule(name.rpartition(".")[0])

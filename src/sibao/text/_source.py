@@ -14,7 +14,7 @@ _ZSTD_INPUT = 1 << 12
 """zstd can expand its input 32,768 times; small bites keep a hostile file from filling the memory."""
 
 
-class Fault(Exception):  # noqa: N818 (a mark in the stream of rows; callers see a DataError)
+class Fault(Exception):
     """One row cannot be used; the reader goes on with the next."""
 
     def __init__(self, message: str, *, field: str = "", hint: str = "") -> None:

@@ -50,7 +50,7 @@ def to_text(tokenizer: Tokenizer, messages: Sequence[Message], *, generation: bo
     names = {k: _content(tokenizer.config.get(k)) for k in ("bos_token", "eos_token", "pad_token", "unk_token")}
     try:
         return _compile(template).render(messages=list(messages), add_generation_prompt=generation, **names)
-    except TemplateError as error:
+    except (TemplateError, TypeError, ValueError, LookupError) as error:
         raise ModelError(f"the chat template fails: {error}") from None
 
 
@@ -64,44 +64,64 @@ def render(tokenizer: Tokenizer, messages: Sequence[Message], *, generation: boo
     Args:
         generation: end with the opening of the assistant's turn.
     """
+    shown = _marked(tokenizer, messages)
+    return _encode(tokenizer, to_text(tokenizer, shown, generation=generation), messages)
+
+
+def _marked(tokenizer: Tokenizer, messages: Sequence[Message]) -> Sequence[Message]:
+    """The messages as they are or, where one holds a control string, marks in place of all contents."""
     controls = [t.content for t in tokenizer.backend.get_added_tokens_decoder().values()]
-    if not any(c in m["content"] for m in messages for c in controls):
-        return tokenizer.encode(to_text(tokenizer, messages, generation=generation), specials=True)
-    marked = [Message(role=m["role"], content=f"{_OPEN}{i}{_CLOSE}") for i, m in enumerate(messages)]
-    ids: list[int] = []
-    for i, part in enumerate(to_text(tokenizer, marked, generation=generation).split(_OPEN)):
-        number, closed, rest = part.partition(_CLOSE)
-        if i and closed:
-            ids += tokenizer.encode(messages[int(number)]["content"])
-        ids += tokenizer.encode(rest if closed else part, specials=True)
+    if not any(c in m["content"] for m in messages for c in (*controls, _OPEN)):
+        return messages
+    return [Message(role=m["role"], content=f"{_OPEN}{i}{_CLOSE}") for i, m in enumerate(messages)]
+
+
+def _encode(tokenizer: Tokenizer, text: str, messages: Sequence[Message]) -> list[int]:
+    """Token ids of (a part of) what the template made; marked contents are encoded apart, as text."""
+    first, *parts = text.split(_OPEN)
+    ids = tokenizer.encode(first, specials=True)
+    for part in parts:
+        number, _, rest = part.partition(_CLOSE)
+        ids += tokenizer.encode(messages[int(number)]["content"])
+        ids += tokenizer.encode(rest, specials=True)
     return ids
 
 
 def training_ids(tokenizer: Tokenizer, messages: Sequence[Message]) -> tuple[list[int], list[int]]:
     """Token ids of a whole conversation and its loss mask: 1 on what the assistant says (its end-of-turn included), else 0.
 
+    What the assistant says is encoded apart from what stands before it, because that is how the model will say it.
+
     Raises:
         BadInput: no assistant turn carries loss.
+        ModelError: a template that shows earlier turns differently once later ones follow.
     """
+    shown = _marked(tokenizer, messages)
     ids: list[int] = []
     mask: list[int] = []
+    done = ""
     for i, message in enumerate(messages):
         if message["role"] != "assistant":
             continue
-        prompt = render(tokenizer, messages[:i], generation=True)
-        whole = _until_end(tokenizer, render(tokenizer, messages[: i + 1], generation=False), len(prompt))
-        if whole[: len(prompt)] != prompt or prompt[: len(ids)] != ids:
+        prompt = to_text(tokenizer, shown[:i], generation=True)
+        whole = to_text(tokenizer, shown[: i + 1], generation=False)
+        if not (prompt.startswith(done) and whole.startswith(prompt)):
             raise ModelError("the chat template rewrites earlier turns; their loss mask cannot be found")
-        mask += [0] * (len(prompt) - len(ids)) + [1] * (len(whole) - len(prompt))
-        ids = whole
+        before = _encode(tokenizer, prompt[len(done) :], messages)
+        said, after = _until_end(tokenizer, _encode(tokenizer, whole[len(prompt) :], messages))
+        ids += [*before, *said, *after]
+        mask += [0] * len(before) + [1] * len(said) + [0] * len(after)
+        done = whole
     if not any(mask):
         raise BadInput("no assistant turn to learn from", hint='a row needs a message with "role": "assistant"')
-    return ids, mask
+    end = len(mask) - mask[::-1].index(1)
+    return ids[:end], mask[:end]
 
 
-def _until_end(tokenizer: Tokenizer, ids: list[int], start: int) -> list[int]:
-    """Cut what the template puts after the end-of-turn token (a line break in ChatML): the model never has to say it."""
-    for i in range(len(ids) - 1, start - 1, -1):
+def _until_end(tokenizer: Tokenizer, ids: list[int]) -> tuple[list[int], list[int]]:
+    """What the model has to say, its end-of-turn token included, and what the template puts after that (a line break in
+    ChatML). A template without an end gets the first one there is."""
+    for i in range(len(ids) - 1, -1, -1):
         if ids[i] in tokenizer.eos_ids:
-            return ids[: i + 1]
-    return [*ids, *tokenizer.eos_ids[:1]]
+            return ids[: i + 1], ids[i + 1 :]
+    return [*ids, *tokenizer.eos_ids[:1]], []

@@ -75,7 +75,9 @@ class Tokenizer:
         for candidate in (self.backend.token_to_id(END_OF_TEXT), self.bos_id, *self.eos_ids):
             if candidate is not None:
                 return candidate
-        raise ModelError("the tokenizer has no end-of-text, BOS or EOS token", hint="name an eos_token in tokenizer_config.json")
+        raise ModelError(
+            "the tokenizer has no end-of-text, BOS or EOS token", hint="name an eos_token in tokenizer_config.json"
+        )
 
     def encode(self, text: str, *, specials: bool = False, add_special_tokens: bool = False) -> list[int]:
         """Token ids of a text.
@@ -94,6 +96,18 @@ class Tokenizer:
     def decode(self, ids: Sequence[int], *, skip_special: bool = True) -> str:
         """Text of token ids; half characters become U+FFFD."""
         return self.backend.decode(list(ids), skip_special_tokens=skip_special)
+
+    def token_bytes(self) -> list[int] | None:
+        """Bytes of text behind each id (0 for control tokens); None unless the vocabulary is byte-level.
+
+        In a byte-level vocabulary each sign of a token's name stands for one byte (GPT-2, Radford et al. 2019).
+        """
+        if '"ByteLevel"' not in json.dumps(json.loads(self.backend.to_str())["decoder"]):
+            return None
+        sizes = [0] * self.vocab_size
+        for token, i in self.backend.get_vocab(with_added_tokens=True).items():
+            sizes[i] = 0 if i in self.special_ids else len(token)
+        return sizes
 
     def save(self, folder: Path | str) -> None:
         """Write ``tokenizer.json`` and ``tokenizer_config.json``."""

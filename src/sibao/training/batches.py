@@ -5,6 +5,7 @@ Documents never see each other: each position carries the number of its document
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -23,8 +24,8 @@ IGNORE = -100
 class Batch:
     """Rows of one micro-batch, int64 [B, T] each.
 
-    ``targets``: the next token or ``IGNORE``. ``positions``: place in the document. ``documents``: number of the document
-    in the row; padding has -1.
+    ``targets``: the next token or ``IGNORE``. ``positions``: place in the document's piece that stands in this row.
+    ``documents``: number of the document in the row; padding has -1.
     """
 
     ids: Tensor
@@ -39,7 +40,7 @@ class Batch:
             return None
         T = self.ids.shape[1]
         same = self.documents[:, :, None] == self.documents[:, None, :]
-        return (same & torch.ones(T, T, dtype=torch.bool).tril())[:, None]
+        return (same & torch.ones(T, T, dtype=torch.bool, device=same.device).tril())[:, None]
 
     @property
     def target_tokens(self) -> int:
@@ -67,6 +68,8 @@ class Batches:
     Args:
         whole: documents stay whole, several to a row, the rest padded (fine-tuning); otherwise they follow each other
             without gaps and are continued in the next row (pretraining).
+        shuffle: False keeps the documents in their order and pads the last row instead of leaving it out, so that
+            every target is there (validation).
 
     Raises:
         BadInput: a document longer than a row when they must stay whole, or too few tokens for one row.
@@ -80,23 +83,38 @@ class Batches:
                 f"a row of {int(self.lengths.max())} tokens does not fit data.sequence_length {length}",
                 hint="raise sequence_length, or leave such rows out",
             )
-        self._plan = lru_cache(maxsize=2)(self._make_plan)
+        self.plan = lru_cache(maxsize=2)(self._make_plan)
+        self._ends: list[int] = []
 
     def rows(self, first: int, count: int) -> Batch:
         """Rows ``first`` … ``first + count - 1`` of the endless sequence of epochs."""
         picked: list[list[Piece]] = []
-        epoch, skipped = 0, 0
         while len(picked) < count:
-            plan = self._plan(epoch)
-            at = first + len(picked) - skipped
-            picked += plan[at : at + count - len(picked)] if at < len(plan) else []
-            skipped += len(plan)
-            epoch += 1
+            epoch = self._epoch_of(first + len(picked))
+            at = first + len(picked) - (self._ends[epoch - 1] if epoch else 0)
+            picked += self.plan(epoch)[at : at + count - len(picked)]
         return self._batch(picked)
+
+    def spread(self, count: int) -> list[int]:
+        """``count`` rows of the first epoch (all, if there are fewer), evenly spread, so that every part has its share."""
+        rows = self.epoch_rows()
+        count = min(count, rows)
+        return [i * rows // count for i in range(count)]
+
+    def at(self, rows: list[int]) -> Batch:
+        """These rows of the first epoch."""
+        plan = self.plan(0)
+        return self._batch([plan[r] for r in rows])
+
+    def _epoch_of(self, row: int) -> int:
+        """The epoch a row falls in; where each epoch ends is found once and kept."""
+        while not self._ends or self._ends[-1] <= row:
+            self._ends.append((self._ends[-1] if self._ends else 0) + len(self.plan(len(self._ends))))
+        return bisect_right(self._ends, row)
 
     def epoch_rows(self) -> int:
         """Rows in the first epoch."""
-        return len(self._plan(0))
+        return len(self.plan(0))
 
     def _order(self, epoch: int) -> np.ndarray:
         if not self.shuffle:
@@ -105,7 +123,10 @@ class Batches:
 
     def _make_plan(self, epoch: int) -> list[list[Piece]]:
         order = self._order(epoch)
-        rows = pack_whole(order, self.lengths, self.length) if self.whole else pack_stream(order, self.lengths, self.length)
+        if self.whole:
+            rows = pack_whole(order, self.lengths, self.length)
+        else:
+            rows = pack_stream(order, self.lengths, self.length, rest=not self.shuffle)
         if not rows:
             raise BadInput(
                 f"the data hold {int(self.lengths.sum())} tokens, fewer than one row of {self.length}",
@@ -140,8 +161,9 @@ class Batches:
         return after
 
 
-def pack_stream(order: np.ndarray, lengths: np.ndarray, length: int) -> list[list[Piece]]:
-    """Documents one after the other, cut into full rows; the unfilled last row is left out (it comes round next epoch)."""
+def pack_stream(order: np.ndarray, lengths: np.ndarray, length: int, *, rest: bool = False) -> list[list[Piece]]:
+    """Documents one after the other, cut into full rows; the unfilled last row is left out (in the next epoch's order
+    other documents stand there), unless ``rest`` asks for it."""
     rows: list[list[Piece]] = []
     row: list[Piece] = []
     room = length
@@ -155,7 +177,7 @@ def pack_stream(order: np.ndarray, lengths: np.ndarray, length: int) -> list[lis
             if room == 0:
                 rows.append(row)
                 row, room = [], length
-    return rows
+    return [*rows, row] if rest and row else rows
 
 
 def pack_whole(order: np.ndarray, lengths: np.ndarray, length: int, open_rows: int = 32) -> list[list[Piece]]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from sibao.core.paths import write_text
 from sibao.core.progress import Progress
 
 
@@ -67,7 +67,7 @@ class JsonlLog(Callback):
                     continue  # the half line of a killed process
                 if entry["step"] <= step:
                     kept.append(line)
-        self.path.write_text("".join(k + "\n" for k in kept), encoding="utf-8")
+        write_text(self.path, "".join(k + "\n" for k in kept))
 
     def _append(self, entry: dict[str, Any]) -> None:
         with self.path.open("a", encoding="utf-8") as file:
@@ -108,9 +108,13 @@ class TensorBoard(Callback):
     """Event files for TensorBoard; made only where the package is installed."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_start(self, step: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self.writer = SummaryWriter(str(folder))
+        # what a killed process showed after its last checkpoint is hidden: those steps are done again
+        self.writer = SummaryWriter(str(self.folder), purge_step=step + 1 if step else None)
 
     def on_step(self, log: StepLog) -> None:
         for name in ("loss", "grad_norm", "rate", "tokens_per_second", "joules"):
@@ -125,5 +129,3 @@ class TensorBoard(Callback):
 
     def on_end(self) -> None:
         self.writer.close()
-
-

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from sibao.core.errors import TrainingError
@@ -38,7 +39,8 @@ class State:
 
 def checkpoints(folder: Path) -> list[Path]:
     """Complete checkpoints of a run, oldest first."""
-    return sorted(p for p in folder.glob("step-*") if (p / "state.json").is_file())
+    found = (p for p in folder.glob("step-*") if (p / "state.json").is_file())
+    return sorted(found, key=lambda p: int(p.name.removeprefix("step-")))
 
 
 def latest(folder: Path) -> Path:
@@ -49,7 +51,9 @@ def latest(folder: Path) -> Path:
     """
     found = checkpoints(folder)
     if not found:
-        raise TrainingError(f"{folder} holds no complete checkpoint", hint="the run stopped before its first; start it anew")
+        raise TrainingError(
+            f"{folder} holds no complete checkpoint", hint="the run stopped before its first; start it anew"
+        )
     return found[-1]
 
 
@@ -71,7 +75,8 @@ def save(
     target = folder / f"step-{state.step:06d}"
     temporary = folder / f".{target.name}.part"
     try:
-        shutil.rmtree(temporary, ignore_errors=True)
+        for left in folder.glob(".step-*.part"):  # of a process that was killed while it wrote or removed one
+            shutil.rmtree(left, ignore_errors=True)
         temporary.mkdir(parents=True)
         write_model(temporary)
         tensors = state_tensors(optimizers) | {RNG: torch.get_rng_state()}
@@ -81,10 +86,11 @@ def save(
         shutil.rmtree(target, ignore_errors=True)
         temporary.replace(target)
         fsync_dir(folder)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
+        why = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise TrainingError(
-            f"checkpoint {target.name} could not be written: {error.strerror or error}",
+            f"checkpoint {target.name} could not be written: {why}",
             hint="free some space, then continue with --resume; the checkpoint before it is intact",
         ) from error
     _prune(folder, keep_last, state.best_step)
@@ -105,7 +111,8 @@ def _sync(folder: Path) -> None:
 def _prune(folder: Path, keep_last: int, best_step: int) -> None:
     for path in checkpoints(folder)[:-keep_last]:
         if path.name != f"step-{best_step:06d}":
-            shutil.rmtree(path)
+            # renamed first, so that a half-removed one is never taken for complete
+            shutil.rmtree(path.rename(folder / f".{path.name}.part"), ignore_errors=True)
 
 
 def read_state(path: Path) -> State:

@@ -21,7 +21,7 @@ import torch
 from sibao.core.errors import TrainingError
 from sibao.nn.decoder import Decoder
 from sibao.training import checkpoint
-from sibao.training.batches import Batch, Batches
+from sibao.training.batches import IGNORE, Batch, Batches
 from sibao.training.callbacks import Callback, EvalLog, StepLog
 from sibao.training.optim import make_optimizers, set_rate
 from sibao.training.recipe import Recipe
@@ -32,7 +32,8 @@ from sibao.training.schedule import factor
 class Job:
     """Everything a run needs. ``write_model`` writes model and tokenizer files of a checkpoint into a folder.
 
-    ``valid_bytes`` is the size of the validation text, for bits per byte. ``sample`` continues the recipe's prompts.
+    ``token_bytes`` [V]: bytes of text that each token id stands for, for bits per byte. ``sample`` continues the
+    recipe's prompts.
     ``joules`` reads the energy meter of this process.
     """
 
@@ -43,7 +44,7 @@ class Job:
     folder: Path
     write_model: Callable[[Path], None]
     valid: Batches | None = None
-    valid_bytes: int | None = None
+    token_bytes: torch.Tensor | None = None
     callbacks: list[Callback] = field(default_factory=list)
     sample: Callable[[], tuple[str, ...]] | None = None
     joules: Callable[[], float] = lambda: 0.0
@@ -99,6 +100,7 @@ def train(job: Job, resume: Path | None = None) -> Outcome:
     """
     section = job.recipe.run
     torch.manual_seed(section.seed)
+    _settle(job.model)
     optimizers = make_optimizers(job.model, job.recipe.optimizer)
     state = checkpoint.State()
     if resume is not None:
@@ -118,6 +120,14 @@ def train(job: Job, resume: Path | None = None) -> Outcome:
     return Outcome(state, state.step >= job.recipe.schedule.steps, path)
 
 
+@torch.no_grad()
+def _settle(model: Decoder) -> None:
+    """Give every weight memory of its own, aligned and in order. Weights just read from a file lie where the file put
+    them, and matrix products may round otherwise there: a resumed run would leave the track in the last bit."""
+    for parameter in model.parameters():
+        parameter.data = parameter.data.clone(memory_format=torch.contiguous_format)
+
+
 def _steps(job: Job, state: checkpoint.State, optimizers: list[torch.optim.Optimizer], stop: Stop) -> Path:
     section, steps = job.recipe.run, job.recipe.schedule.steps
     seconds_before, joules_before, began = state.seconds, state.joules, time.monotonic()
@@ -132,7 +142,7 @@ def _steps(job: Job, state: checkpoint.State, optimizers: list[torch.optim.Optim
         last = state.step == steps
         if job.valid is not None and (last or state.step % section.eval_every == 0):
             evaluate(job, state)
-        if last or state.step % section.save_every == 0:
+        if last or state.step % section.save_every == 0 or state.best_step == state.step:
             path = checkpoint.save(job.folder, state, job.write_model, optimizers, section.keep_last)
     if path.name != f"step-{state.step:06d}" or not path.is_dir():
         path = checkpoint.save(job.folder, state, job.write_model, optimizers, section.keep_last)
@@ -152,10 +162,14 @@ def _step(job: Job, state: checkpoint.State, optimizers: list[torch.optim.Optimi
     section = job.recipe.run
     whole = job.train.rows(state.step * section.rows, section.rows)
     targets, total = whole.target_tokens, 0.0
+    if not targets:
+        raise TrainingError(
+            f"no token of step {state.step + 1} carries loss", hint="leave out rows without a target, or raise run.rows"
+        )
     job.model.train()
     for micro in whole.split(section.micro_rows):
         loss = _loss(job, micro) / targets
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         total += loss.item()
     parameters = [p for g in optimizers for group in g.param_groups for p in group["params"]]
     clip = job.recipe.optimizer.clip or math.inf
@@ -179,34 +193,36 @@ def _step(job: Job, state: checkpoint.State, optimizers: list[torch.optim.Optimi
 
 def _loss(job: Job, batch: Batch) -> torch.Tensor:
     with autocast(job.recipe):
-        return job.objective.loss_sum(job.model, batch.to(job.recipe.run.device))  # type: ignore[no-any-return]
+        return job.objective.loss_sum(job.model, batch.to(job.recipe.run.device))
 
 
 @torch.no_grad()
-def valid_nats(job: Job) -> tuple[float, int]:
-    """Summed negative log-likelihood of the validation rows (at most ``eval_rows``) and the number of target tokens."""
+def valid_nats(job: Job) -> tuple[float, int, int]:
+    """Summed negative log-likelihood of ``eval_rows`` validation rows, spread over all of them, the number of their
+    target tokens, and the bytes of text these stand for (0 where that is not known)."""
     valid = job.valid
     if valid is None:
-        return math.nan, 0
+        return math.nan, 0, 0
     job.model.eval()
-    total, count = 0.0, 0
-    rows = min(job.recipe.run.eval_rows, valid.epoch_rows())
-    for first in range(0, rows, job.recipe.run.micro_rows):
-        batch = valid.rows(first, min(job.recipe.run.micro_rows, rows - first))
+    total, count, size = 0.0, 0, 0
+    rows, micro = valid.spread(job.recipe.run.eval_rows), job.recipe.run.micro_rows
+    for first in range(0, len(rows), micro):
+        batch = valid.at(rows[first : first + micro])
         total += _loss(job, batch).item()
         count += batch.target_tokens
-    return total, count
+        if job.token_bytes is not None:
+            size += int(job.token_bytes[batch.targets[batch.targets != IGNORE]].sum())
+    return total, count, size
 
 
 def evaluate(job: Job, state: checkpoint.State) -> EvalLog:
-    """Validation loss and samples; remembers the best step."""
-    total, count = valid_nats(job)
+    """Validation loss and samples; remembers the best step.
+
+    Bits per byte count what the end of each document costs too, spread over the bytes of the text.
+    """
+    total, count, size = valid_nats(job)
     loss = total / count
-    bits = None
-    if job.valid_bytes and job.valid is not None:
-        # bytes of the text behind the scored targets: all of it when all rows were scored
-        share = count / job.valid.file.meta.target_tokens
-        bits = total / math.log(2) / (job.valid_bytes * share)
+    bits = total / math.log(2) / size if size else None
     if loss < state.best_loss:
         state.best_loss, state.best_step = loss, state.step
     samples = job.sample() if job.sample else ()

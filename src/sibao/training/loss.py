@@ -60,4 +60,4 @@ def cross_entropy_sum(hidden_BTD: Tensor, weight_VD: Tensor, targets_BT: Tensor)
     hidden = hidden_BTD.reshape(-1, hidden_BTD.shape[-1])
     targets = targets_BT.reshape(-1)
     kept = targets != IGNORE
-    return _ChunkedCrossEntropy.apply(hidden[kept], weight_VD.to(hidden.dtype), targets[kept])  # type: ignore[no-any-return]
+    return _ChunkedCrossEntropy.apply(hidden[kept], weight_VD.to(hidden.dtype), targets[kept])

@@ -18,14 +18,16 @@ def make_optimizers(model: nn.Module, section: OptimizerSection) -> list[torch.o
     inner = [p for n, p in trained if p.dim() == 2 and n.startswith("layers.")] if section.name == "muon" else []
     taken = {id(p) for p in inner}
     rest = [p for _, p in trained if id(p) not in taken]
-    rate = section.adam_lr or section.lr
+    rate = (section.adam_lr if section.name == "muon" else None) or section.lr
     groups = [
         {"params": [p for p in rest if p.dim() >= 2], "weight_decay": section.weight_decay},
         {"params": [p for p in rest if p.dim() < 2], "weight_decay": 0.0},
     ]
-    optimizers: list[torch.optim.Optimizer] = [
-        torch.optim.AdamW([g for g in groups if g["params"]], lr=rate, betas=section.betas, fused=True)
-    ]
+    optimizers: list[torch.optim.Optimizer] = []
+    if rest:
+        optimizers.append(
+            torch.optim.AdamW([g for g in groups if g["params"]], lr=rate, betas=section.betas, fused=True)
+        )
     if inner:
         optimizers.append(
             torch.optim.Muon(inner, lr=section.lr, weight_decay=section.weight_decay, adjust_lr_fn="match_rms_adamw")
@@ -49,7 +51,9 @@ def state_tensors(optimizers: list[torch.optim.Optimizer]) -> dict[str, Tensor]:
     for i, optimizer in enumerate(optimizers):
         for number, state in optimizer.state_dict()["state"].items():
             for name, value in state.items():
-                flat[f"{i}.{number}.{name}"] = value.detach().contiguous() if isinstance(value, Tensor) else torch.tensor(value)
+                flat[f"{i}.{number}.{name}"] = (
+                    value.detach().contiguous() if isinstance(value, Tensor) else torch.tensor(value)
+                )
     return flat
 
 

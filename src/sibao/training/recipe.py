@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,11 +20,15 @@ class Section(BaseModel):
 
 
 class ModelSection(Section):
-    """Either ``base`` (a model to train further) or the shape of a new one, in the keys of ``config.json``."""
+    """Either ``base`` (a model to train further) or the shape of a new one, in the keys of ``config.json``.
+
+    ``context``: with ``base``, the longest text the finished model says it holds, where training saw no longer ones.
+    """
 
     base: str | None = None
     family: str = "qwen3"
     config: dict[str, Any] = Field(default_factory=dict)
+    context: int | None = Field(None, ge=16)
 
 
 class TokenizerSection(Section):
@@ -33,15 +38,28 @@ class TokenizerSection(Section):
     vocab_size: int = Field(4096, ge=300)
 
 
-class DataSection(Section):
-    """Files in any published form. ``valid_fraction`` of the documents is held out when ``valid`` names none."""
+class DataFile(Section):
+    """One file of a mixture. ``task`` renders its rows (``text``: as documents, loss on every token; None: by their
+    fields); ``rows`` draws that many at random; ``seed`` is the run's."""
 
-    train: list[str]
-    valid: list[str] = []
+    path: str
+    task: str | None = None
+    rows: int | None = Field(None, ge=1)
+
+
+class DataSection(Section):
+    """Files in any published form. ``valid_fraction`` of the documents is held out when ``valid`` names none.
+
+    Fine-tuning: ``task`` is that of files that name none; ``too_long`` says what becomes of rows longer than
+    ``sequence_length`` tokens: an error, or left out and counted.
+    """
+
+    train: list[str | DataFile]
+    valid: list[str | DataFile] = []
     valid_fraction: float = Field(0.02, ge=0, lt=0.5)
     task: str | None = None
-    """Task whose prompts render the rows (fine-tuning); None: by the fields of each row."""
     sequence_length: int = Field(512, ge=16)
+    too_long: Literal["error", "skip"] = "error"
 
 
 class ObjectiveSection(Section):
@@ -140,10 +158,18 @@ def _known_keys(place: tuple[int | str, ...]) -> set[str]:
     """Keys of the section at ``place``."""
     model: Any = Recipe
     for part in place:
-        annotation = model.model_fields[str(part)].annotation
-        kinds = [annotation, *getattr(annotation, "__args__", ())]
-        model = next(k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel))
+        if isinstance(part, int) or part not in model.model_fields:
+            continue  # a place in a list, or the member of a union
+        model = next(k for k in _inside(model.model_fields[part].annotation))
     return set(model.model_fields)
+
+
+def _inside(annotation: Any) -> Iterator[Any]:
+    """The sections that a type is made of: ``list[str | DataFile]`` holds DataFile."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in getattr(annotation, "__args__", ()):
+        yield from _inside(part)
 
 
 def read_recipe(path: Path | str) -> Recipe:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from sibao.core.config import settings
-from sibao.core.errors import BadInput, ConfigError
+from sibao.core.errors import BadInput, ConfigError, ModelError
 from sibao.core.paths import runs_dir, write_text
 from sibao.models.base import Keys
 from sibao.models.folder import family_of, load_model, save_model
 from sibao.nn.decoder import Decoder
-from sibao.text.pack import PackMeta, PackWriter, TokenFile, document_examples
+from sibao.text.pack import PackMeta, PackWriter, TokenFile, document_examples, tokenizer_hash
 from sibao.text.readers import expand, read_rows
 from sibao.text.rows import text_of
 from sibao.text.tokenizer import Tokenizer, train_bpe
@@ -24,7 +24,7 @@ from sibao.training import checkpoint
 from sibao.training.batches import Batches
 from sibao.training.loop import Job
 from sibao.training.objectives import causal
-from sibao.training.recipe import Recipe
+from sibao.training.recipe import DataFile, Recipe
 from sibao.workflows._run import CHECKPOINTS, RunRecord, TrainingResult, find_run, run_job, save_recipe, saved_recipe
 
 
@@ -36,21 +36,30 @@ def pretrain(recipe: Recipe, *, quiet: bool = False) -> TrainingResult:
         TrainingError: the run could not go on.
     """
     if recipe.model.base is not None:
-        raise ConfigError("a recipe for pretrain starts from random weights", hint="leave out model.base, or use finetune")
-    config = recipe.model.config
+        raise ConfigError(
+            "a recipe for pretrain starts from random weights", hint="leave out model.base, or use finetune"
+        )
     record = RunRecord("pretrain", recipe.run.name, recipe.model_dump())
     folder = runs_dir() / record.id
     with record.guarded():
         save_recipe(folder, recipe)
-        tokenizer = _tokenizer(recipe, folder)
-        _pack(recipe, tokenizer, folder)
-        model = _new_model(recipe.model.family, config, tokenizer)
-        model.initialize(recipe.run.seed)
+        model, tokenizer = _prepare(recipe, folder)
     return _train(recipe, model, tokenizer, record, folder, None, quiet)
 
 
-def resume(run: str, *, steps: int | None = None, max_minutes: float | None = None, quiet: bool = False) -> TrainingResult:
-    """Continue a run from its newest checkpoint.
+def _prepare(recipe: Recipe, folder: Path) -> tuple[Decoder, Tokenizer]:
+    """Tokenizer and token files in the run's folder, and the new model; the same recipe gives the same again."""
+    tokenizer = _tokenizer(recipe, folder)
+    model = _new_model(recipe, tokenizer)
+    _pack(recipe, tokenizer, folder)
+    model.initialize(recipe.run.seed)
+    return model, tokenizer
+
+
+def resume(
+    run: str, *, steps: int | None = None, max_minutes: float | None = None, quiet: bool = False
+) -> TrainingResult:
+    """Continue a run from its newest checkpoint; one that ended before its first begins again from its recipe.
 
     Args:
         steps: a new ``schedule.steps`` (a stable phase may be shortened or prolonged; a finished run goes on).
@@ -63,15 +72,25 @@ def resume(run: str, *, steps: int | None = None, max_minutes: float | None = No
         changes["schedule"] = recipe.schedule.model_copy(update={"steps": steps})
     recipe = recipe.model_copy(update=changes)
     save_recipe(folder, recipe)
-    path = checkpoint.latest(folder / CHECKPOINTS)
     record = RunRecord("pretrain", recipe.run.name, recipe.model_dump(), run=run)
-    tokenizer = Tokenizer.load(folder / "tokenizer")
-    return _train(recipe, load_model(path), tokenizer, record, folder, path, quiet)
+    with record.guarded():
+        path = checkpoint.latest(folder / CHECKPOINTS) if checkpoint.checkpoints(folder / CHECKPOINTS) else None
+        if path is None:
+            model, tokenizer = _prepare(recipe, folder)
+        else:
+            model, tokenizer = load_model(path), Tokenizer.load(folder / "tokenizer")
+    return _train(recipe, model, tokenizer, record, folder, path, quiet)
 
 
-def texts(paths: list[str]) -> Iterator[str]:
-    """Texts of all rows of all files, in order."""
-    for path in expand(paths):
+def texts(files: Sequence[str | DataFile]) -> Iterator[str]:
+    """Texts of all rows of all files, in order.
+
+    Raises:
+        ConfigError: a file with a task or a number of rows, which are for fine-tuning.
+    """
+    if odd := [f.path for f in files if isinstance(f, DataFile) and (f.task or f.rows)]:
+        raise ConfigError(f"data.train: {odd[0]} has a task or rows; pretrain reads whole files", hint="leave them out")
+    for path in expand([f.path if isinstance(f, DataFile) else f for f in files]):
         for row in read_rows(path):
             yield text_of(row, file=str(path))
 
@@ -119,14 +138,28 @@ def pack(documents: Iterator[str], tokenizer: Tokenizer, folder: Path) -> PackMe
             counts[1] += len(text.encode())
             yield text
 
-    meta = PackWriter(folder, tokenizer).write(document_examples(tokenizer, counted()), amounts=lambda: (counts[0], counts[1]))
+    meta = PackWriter(folder, tokenizer).write(
+        document_examples(tokenizer, counted()), amounts=lambda: (counts[0], counts[1])
+    )
     return meta
 
 
-def _new_model(family: str, config: dict[str, Any], tokenizer: Tokenizer) -> Decoder:
-    keys = Keys({"vocab_size": tokenizer.vocab_size} | config)
-    shape = family_of(family).read(keys)
-    keys.finish()
+def _new_model(recipe: Recipe, tokenizer: Tokenizer) -> Decoder:
+    keys = Keys({"vocab_size": tokenizer.vocab_size} | recipe.model.config)
+    family = family_of(recipe.model.family)
+    try:
+        shape = family.read(keys)
+        keys.finish()
+    except ModelError as error:
+        raise ConfigError(error.message.replace("config.json", "model.config"), hint="see recipes/tiny.toml") from None
+    except (TypeError, ValueError, ZeroDivisionError) as error:
+        raise ConfigError(f"model.config holds a value of the wrong kind: {error}") from None
+    if recipe.data.sequence_length > shape.max_position_embeddings:
+        raise ConfigError(
+            f"data.sequence_length {recipe.data.sequence_length} is longer than the model holds "
+            f"(model.config.max_position_embeddings {shape.max_position_embeddings})",
+            hint="lower the first or raise the second",
+        )
     if shape.vocab_size < tokenizer.vocab_size:
         raise ConfigError(
             f"model.config.vocab_size {shape.vocab_size} is smaller than the tokenizer's {tokenizer.vocab_size}",
@@ -137,7 +170,8 @@ def _new_model(family: str, config: dict[str, Any], tokenizer: Tokenizer) -> Dec
 
 def token_keys(tokenizer: Tokenizer) -> dict[str, Any]:
     """Token ids for ``config.json``."""
-    return {"bos_token_id": tokenizer.bos_id, "eos_token_id": tokenizer.eos_ids[0], "pad_token_id": tokenizer.pad_id}
+    end = tokenizer.eos_ids[0] if tokenizer.eos_ids else tokenizer.document_id
+    return {"bos_token_id": tokenizer.bos_id, "eos_token_id": end, "pad_token_id": tokenizer.pad_id}
 
 
 def write_folder(
@@ -180,26 +214,42 @@ def sampler(recipe: Recipe, model: Decoder, tokenizer: Tokenizer) -> Any:
 def _train(
     recipe: Recipe, model: Decoder, tokenizer: Tokenizer, record: RunRecord, folder: Path, at: Path | None, quiet: bool
 ) -> TrainingResult:
+    with record.guarded():
+        job = _job(recipe, model, tokenizer, folder)
+    return run_job(
+        job, record, folder, at, lambda path: write_folder(model, tokenizer, recipe.model.family, path), quiet
+    )
+
+
+def _token_file(folder: Path, tokenizer: Tokenizer) -> TokenFile:
+    file = TokenFile(folder)
+    if file.meta.tokenizer != tokenizer_hash(tokenizer):
+        raise ConfigError(f"{folder} was made with another tokenizer than the run's", hint="start a new run")
+    return file
+
+
+def _job(recipe: Recipe, model: Decoder, tokenizer: Tokenizer, folder: Path) -> Job:
     torch.set_num_threads(recipe.run.threads or settings().threads)
-    device, data = recipe.run.device, recipe.data
+    device, data, seed = recipe.run.device, recipe.data, recipe.run.seed
     model.to(device)
-    train_file = TokenFile(folder / "tokens" / "train")
+    train = Batches(
+        _token_file(folder / "tokens" / "train", tokenizer), data.sequence_length, seed, whole=causal.WHOLE_DOCUMENTS
+    )
+    train.epoch_rows()  # too little text is refused here, before the first step
     valid = None
     if (folder / "tokens" / "valid").is_dir():
-        valid_file = TokenFile(folder / "tokens" / "valid")
-        valid = Batches(valid_file, data.sequence_length, recipe.run.seed, whole=False, shuffle=False)
-    job = Job(
+        held_out = _token_file(folder / "tokens" / "valid", tokenizer)
+        valid = Batches(held_out, data.sequence_length, seed, whole=False, shuffle=False)
+    sizes = tokenizer.token_bytes()
+    return Job(
         recipe=recipe,
         model=model,
         objective=causal,
-        train=Batches(train_file, data.sequence_length, recipe.run.seed, whole=causal.WHOLE_DOCUMENTS),
+        train=train,
         folder=folder / CHECKPOINTS,
         write_model=lambda path: write_folder(model, tokenizer, recipe.model.family, path),
         valid=valid,
-        valid_bytes=valid.file.meta.bytes if valid is not None else None,
+        token_bytes=None if sizes is None else torch.tensor(sizes),
         sample=sampler(recipe, model, tokenizer) if device == "cpu" else None,
         compiled=compile_layers,
-    )
-    return run_job(
-        job, record, folder, at, lambda path: write_folder(model, tokenizer, recipe.model.family, path), quiet
     )

@@ -1,0 +1,154 @@
+"""``sibao generate | translate | answer | summarize``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sibao.cli._flags import FileOption, TaskFlags, Tongue, example, new_group, with_task_flags
+from sibao.cli._show import head, note, print_json, write
+
+if TYPE_CHECKING:
+    from sibao.tasks.base import TaskResult
+    from sibao.workflows.jobs import Job
+
+app = new_group()
+Texts = Annotated[
+    list[str] | None, typer.Argument(help="Text; several are done one by one; - reads standard input.", metavar="TEXT")
+]
+
+
+@app.command(epilog=example("sibao generate '春天' --form poem --style 五言 --temperature 0.8 --seed 1"))
+@with_task_flags
+def generate(
+    flags: TaskFlags,
+    text: Texts = None,
+    form: Annotated[str, typer.Option(help="Form of writing: poem, code, script, music or story.")] = "",
+    style: Annotated[str, typer.Option(help="Style of the form: 五言, 七言, 词, a tune's name, verse ...")] = "",
+    language: Annotated[
+        Tongue | None, typer.Option(help="Language of the instruction (default: that of the text).")
+    ] = None,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Continue the text as it stands, without the chat template.")
+    ] = False,
+    file: FileOption = None,
+) -> None:
+    """Write: go on from a text, follow an instruction, or in a form."""
+    from sibao.core.config import settings
+
+    chosen = settings().language if language is None and settings().language != "auto" else language or ""
+    _run("generate", flags, text, file, "prompt", raw=raw, form=form, style=style, language=chosen)
+
+
+@app.command(epilog=example("sibao translate '我喜欢读书。' --to en", "sibao translate --file letter.txt --to zh"))
+@with_task_flags
+def translate(
+    flags: TaskFlags,
+    text: Texts = None,
+    to: Annotated[Tongue | None, typer.Option(help="Language wanted (default: the one the text is not in).")] = None,
+    source: Annotated[
+        Tongue | None, typer.Option("--from", help="Language of the text (default: the other one).")
+    ] = None,
+    file: FileOption = None,
+) -> None:
+    """Translate between Chinese and English, texts of any length."""
+    _run("translate", flags, text, file, "text", to=to or "", source=source or "")
+
+
+@app.command(epilog=example("sibao answer '谁改进了造纸术？' --context '蔡伦改进了造纸术。'"))
+@with_task_flags
+def answer(
+    flags: TaskFlags,
+    question: Annotated[
+        list[str] | None, typer.Argument(help="Question; several share one passage.", metavar="QUESTION")
+    ] = None,
+    context: Annotated[str | None, typer.Option(help="The passage; - reads standard input.")] = None,
+    file: FileOption = None,
+) -> None:
+    """Answer questions from a passage of any length.
+
+    The passage is given as --context TEXT or --file FILE; a data file holds both questions and passages."""
+    from sibao.core.errors import BadInput
+    from sibao.workflows.inputs import one_source, read_inputs
+
+    files = file or []
+    if (context is None) == (not files):
+        raise BadInput("wanted one passage: either --context TEXT or --file FILE")
+    questions = one_source(question or [], files)
+    work = _job("answer", flags)
+    if context is not None:
+        passage = one_source([context], [q for q in question or [] if q == "-"])[0]
+        many = [work.task.inputs(question=q, context=passage) for q in questions]
+    else:
+        values = [{"question": q} for q in questions] or [{}]
+        many = [inputs for value in values for inputs in read_inputs(work.task, files, **value)]
+    _show("answer", work, many, flags)
+
+
+@app.command(epilog=example("sibao summarize report.txt", "curl -s https://example.com/a.txt | sibao summarize -"))
+@with_task_flags
+def summarize(
+    flags: TaskFlags,
+    path: Annotated[list[str] | None, typer.Argument(help="File; - reads standard input.", metavar="FILE")] = None,
+    file: FileOption = None,
+) -> None:
+    """Summarize files of any length, each in its own language."""
+    _run("summarize", flags, [], [*(path or []), *(file or [])], "text")
+
+
+def _run(
+    task: str,
+    flags: TaskFlags,
+    texts: list[str] | None,
+    files: list[str] | None,
+    field: str,
+    *,
+    raw: bool = False,
+    **values: Any,
+) -> None:
+    """Texts and files to inputs, inputs to results, results to the screen."""
+    from sibao.workflows.inputs import one_source, read_inputs
+
+    given = one_source(texts or [], files or [])
+    work = _job(task, flags, raw=raw)
+    many = [work.task.inputs(**{field: text}, **values) for text in given]
+    _show(task, work, many + read_inputs(work.task, files or [], **values), flags)
+
+
+def _job(task: str, flags: TaskFlags, *, raw: bool = False) -> Job:
+    """The task on the model that was asked for."""
+    from sibao.workflows.api import load
+    from sibao.workflows.jobs import job
+
+    return job(task, load(flags.model, precision=flags.precision), raw=raw, **flags.sampling())
+
+
+def _show(command: str, work: Job, many: list[Any], flags: TaskFlags) -> None:
+    """JSON when asked for; one text streamed; several one after another."""
+    if flags.json:
+        found = [result.to_json() for result in work.run(many)]
+        body = found[0] if len(found) == 1 else {"results": found}
+        print_json({**head(command, work.model.name), **body})
+        return
+    if len(many) == 1:
+        result = work.stream(many[0], write)
+        write("" if result.text.endswith("\n") else "\n")
+        remark(result)
+        return
+    for result in work.run(many):
+        write(result.text + "\n")
+        remark(result)
+
+
+def remark(result: TaskResult) -> None:
+    """What a reader should know besides the text."""
+    note(*(f"note: {line}" for line in result.notes))
+    if result.finish_reason == "length" and not result.notes:
+        note(f"note: stopped after {result.usage.completion_tokens} new tokens; --max-tokens allows more")
+    if not result.text.strip():
+        note(
+            "note: the model gave no text" if "start" not in result.fields else "note: the passage does not answer this"
+        )
+    check = result.fields.get("check")
+    note(*(f"form: {problem}" for problem in (check or {}).get("problems", [])))

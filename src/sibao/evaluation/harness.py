@@ -1,0 +1,177 @@
+"""Run a task over rows and score the answers. A row that failed is missing, never wrong, and is counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from types import ModuleType
+from typing import Any
+
+from sibao.core.errors import BadInput, ContextOverflow, ProviderError
+from sibao.core.names import load_module
+from sibao.core.types import GenerateOptions, Model, Row, Score
+from sibao.evaluation.statistics import Comparison, compare
+from sibao.tasks import long
+from sibao.tasks.base import Task, TaskResult
+from sibao.text.language import detect
+
+MAX_CLASSES = 100
+"""Up to so many different references a set of answers counts as a closed list, for which guessing has a rate."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One row to do: what goes in, what is accepted, and the language of what is accepted."""
+
+    row: int
+    inputs: Any
+    references: list[str]
+    language: str
+
+
+@dataclass(frozen=True)
+class Answered:
+    """An item after the model: its answer, or why there is none."""
+
+    item: Item
+    result: TaskResult | None = None
+    missing: str = ""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Scores of a group of answers. ``rows[metric][i]`` belongs to ``answers[i]``."""
+
+    scores: list[Score]
+    rows: dict[str, list[float]]
+    answers: list[Answered]
+
+
+def items(task: Task[Any], rows: Iterable[tuple[int, Row]], **options: Any) -> list[Item]:
+    """Read rows for a task; ``options`` are those of its ``read`` (``to``, say).
+
+    Raises:
+        DataError: a row that the task cannot read. BadInput: a row without a target, or no rows.
+    """
+    found: list[Item] = []
+    for number, row in rows:
+        inputs, value = task.read(row, **options)
+        if value is None:
+            raise BadInput(f"row {number} has no target to score against", hint="evaluation needs rows with answers")
+        references = task.references(value)
+        language = getattr(inputs, "to", "") or detect(" ".join(references) or str(inputs))
+        found.append(Item(number, inputs, references, language))
+    if not found:
+        raise BadInput("got no rows, an evaluation needs at least one")
+    return found
+
+
+def answer(
+    task: Task[Any],
+    model: Model,
+    todo: Sequence[Item],
+    options: GenerateOptions | None = None,
+    *,
+    batch: int = 16,
+    on_done: Callable[[Answered], None] = lambda _: None,
+    piece_tokens: int | None = None,
+) -> list[Answered]:
+    """The model's answers, in the order of ``todo``; computed ``batch`` at a time, alike lengths together."""
+    order = sorted(range(len(todo)), key=lambda i: len(str(todo[i].inputs)))
+    done: dict[int, Answered] = {}
+    for begin in range(0, len(order), batch):
+        part = order[begin : begin + batch]
+        for i, answered in zip(part, _batch(task, model, [todo[i] for i in part], options, piece_tokens), strict=True):
+            done[i] = answered
+            on_done(answered)
+    return [done[i] for i in range(len(todo))]
+
+
+def _batch(
+    task: Task[Any], model: Model, part: list[Item], options: GenerateOptions | None, piece_tokens: int | None
+) -> list[Answered]:
+    try:
+        results = long.run_many(task, model, [i.inputs for i in part], options, piece_tokens=piece_tokens)
+        return [Answered(i, r) for i, r in zip(part, results, strict=True)]
+    except (ProviderError, ContextOverflow) as error:
+        if len(part) == 1:
+            return [Answered(part[0], missing=error.message)]
+    return [a for i in part for a in _batch(task, model, [i], options, piece_tokens)]
+
+
+def score(task: Task[Any], answers: Sequence[Answered], metrics: Sequence[str] = ()) -> list[Scored]:
+    """Scores for each language of the references; where both occur, names end in ``/zh`` and ``/en``."""
+    languages = sorted({a.item.language for a in answers})
+    groups = [[a for a in answers if a.item.language == language] for language in languages]
+    return [
+        _score_group(task, group, metrics or task.metrics, language, suffix=f"/{language}" if len(groups) > 1 else "")
+        for language, group in zip(languages, groups, strict=True)
+    ]
+
+
+def _score_group(task: Task[Any], group: list[Answered], metrics: Sequence[str], language: str, suffix: str) -> Scored:
+    present = [a for a in group if a.result is not None]
+    missing = len(group) - len(present)
+    if not present:
+        empty = [Score(m + suffix, float("nan"), n=0, missing=missing, signature="nothing to score") for m in metrics]
+        return Scored(empty, {}, [])
+    said = [a.result.text for a in present if a.result is not None]
+    accepted = [a.item.references for a in present]
+    scores, rows = [], {}
+    for name in metrics:
+        module = metric(name)
+        one: Score = module.score(said, accepted, language=language)
+        rows[name + suffix] = module.per_row(said, accepted, language=language)
+        scores.append(
+            replace(
+                one,
+                name=name + suffix,
+                missing=missing,
+                chance=_chance(name, accepted),
+                signature=f"task:{task.name}.v{task.version}|{one.signature}",
+            )
+        )
+    return Scored(scores, rows, present)
+
+
+def metric(name: str) -> ModuleType:
+    """The metric of ``metrics/<name>.py``; a miss lists the nearest names."""
+    return load_module("sibao.metrics", name, "metric")
+
+
+def _chance(name: str, accepted: list[list[str]]) -> float | None:
+    """Accuracy of always giving the commonest answer, where the answers are a closed list."""
+    if name != "accuracy":
+        return None
+    counts = Counter(refs[0] for refs in accepted)
+    if len(counts) > MAX_CLASSES or len(counts) > len(accepted) / 2:
+        return None
+    return counts.most_common(1)[0][1] / len(accepted)
+
+
+def compare_answers(
+    task: Task[Any], first: Sequence[Answered], second: Sequence[Answered], metrics: Sequence[str] = ()
+) -> dict[str, Comparison]:
+    """Paired comparison, metric by metric, of two models on the rows that both answered (first minus second)."""
+    both = [(a, b) for a, b in zip(first, second, strict=True) if a.result is not None and b.result is not None]
+    out: dict[str, Comparison] = {}
+    languages = sorted({a.item.language for a, _ in both})
+    for language in languages:
+        pairs = [(a, b) for a, b in both if a.item.language == language]
+        suffix = f"/{language}" if len(languages) > 1 else ""
+        for name in metrics or task.metrics:
+            if len(pairs) > 1:
+                out[name + suffix] = _compare(metric(name), pairs, language)
+    return out
+
+
+def _compare(module: ModuleType, pairs: list[tuple[Answered, Answered]], language: str) -> Comparison:
+    accepted = [a.item.references for a, _ in pairs]
+    texts = [[x.result.text for x in side if x.result is not None] for side in zip(*pairs, strict=True)]
+    better = bool(module.HIGHER_IS_BETTER)
+    if hasattr(module, "row_statistics"):  # a corpus score: resample its sums, not the rows' own scores
+        a, b = (module.row_statistics(t, accepted, language=language) for t in texts)
+        return compare(a, b, statistic=module.from_sums, higher_is_better=better)
+    a, b = (module.per_row(t, accepted, language=language) for t in texts)
+    return compare(a, b, higher_is_better=better)

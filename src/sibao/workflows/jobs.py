@@ -1,0 +1,160 @@
+"""One task on one model with one way of drawing tokens: what the Python verbs and the command line both run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypedDict
+
+from sibao.core.errors import UnknownName
+from sibao.core.types import Completion, Delta, GenerateOptions, Model, Prompt, Sampling, Scored, Scorer
+from sibao.tasks import long
+from sibao.tasks.base import Task, TaskResult, load_task
+
+SENTENCE_MODELS = {"mini": 70}
+"""Models trained on single sentences, with the tokens of text that they translate well at once."""
+SAMPLING = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed")
+
+
+class Options(TypedDict, total=False):
+    """What every task takes besides its text; None leaves the choice to the task. See ``core.types.Sampling``."""
+
+    max_tokens: int | None
+    temperature: float | None
+    top_k: int | None
+    top_p: float | None
+    min_p: float | None
+    repetition_penalty: float | None
+    seed: int | None
+    stop: Sequence[str] | None
+
+
+class Settled:
+    """A model that draws every token in one way, whatever a task asks for. ``raw`` hides its chat template."""
+
+    def __init__(self, model: Model, sampling: Sampling, stop: tuple[str, ...] = (), *, raw: bool = False) -> None:
+        self.name, self.context = model.name, model.context
+        self.has_template = not raw and has_template(model)
+        self._model, self._sampling, self._stop = model, sampling, stop
+
+    def generate(self, prompts: Sequence[Prompt], options: GenerateOptions | None = None) -> list[Completion]:
+        """As the model's own."""
+        return self._model.generate(prompts, self._options(options))
+
+    def stream(self, prompt: Prompt, options: GenerateOptions | None = None) -> Iterator[Delta]:
+        """As the model's own."""
+        return self._model.stream(prompt, self._options(options))
+
+    def count(self, prompt: Prompt) -> int:
+        """As the model's own."""
+        return self._model.count(prompt)
+
+    def _options(self, options: GenerateOptions | None) -> GenerateOptions:
+        options = options or GenerateOptions()
+        return replace(options, sampling=self._sampling, stop=(*options.stop, *self._stop))
+
+
+class SettledScorer(Settled):
+    """The same for a model whose probabilities can be read."""
+
+    _model: Any
+
+    def score(self, pairs: Sequence[tuple[Prompt, str]]) -> list[Scored]:
+        """As the model's own."""
+        scored: list[Scored] = self._model.score(pairs)
+        return scored
+
+    def score_text(self, texts: Sequence[str]) -> list[Scored]:
+        """As the model's own."""
+        scored: list[Scored] = self._model.score_text(texts)
+        return scored
+
+
+def has_template(model: Model) -> bool:
+    """Whether a model renders messages; hosted ones do."""
+    own = getattr(model, "has_template", None)
+    return bool(getattr(getattr(model, "tokenizer", None), "has_template", True) if own is None else own)
+
+
+@dataclass(frozen=True)
+class Job:
+    """Made by ``job``. ``options`` None lets the task choose the number of new tokens."""
+
+    task: Task[Any]
+    model: Model
+    options: GenerateOptions | None
+    piece_tokens: int | None
+
+    def run(self, many: Sequence[Any]) -> list[TaskResult]:
+        """A result for each inputs, in order; several are batched.
+
+        Raises:
+            ContextOverflow: an input that neither fits nor can be split.
+        """
+        if len(many) == 1:
+            return [long.run(self.task, self.model, many[0], self.options, piece_tokens=self.piece_tokens)]
+        return long.run_many(self.task, self.model, many, self.options, piece_tokens=self.piece_tokens)
+
+    def stream(self, inputs: Any, write: Callable[[str], object]) -> TaskResult:
+        """One result, its text handed to ``write`` as it comes; at the end where it takes several calls.
+
+        Raises:
+            ContextOverflow: as ``run``; nothing was written then.
+        """
+        if not self._at_once(inputs):
+            result = self.run([inputs])[0]
+            write(result.text)
+            return result
+        trim = _Trim(write) if getattr(inputs, "form", True) else None
+        last: Completion | None = None
+        for delta in long.stream(self.task, self.model, inputs, self.options):
+            (trim or write)(delta.text)
+            last = delta.completion or last
+        return long.finish(self.task, inputs, last or Completion("", "error"))
+
+    def _at_once(self, inputs: Any) -> bool:
+        """An answer is judged before it is shown, and a text in pieces is put together first."""
+        if self.task.strategy == "search" or not long.fits(self.task, self.model, inputs, self.options):
+            return False
+        if self.piece_tokens is None or not self.task.document:
+            return True
+        return self.model.count(getattr(inputs, self.task.document)) <= self.piece_tokens
+
+
+class _Trim:
+    """White space at both ends is no part of the text: it is held back until something follows."""
+
+    def __init__(self, write: Callable[[str], object]) -> None:
+        self.write, self.held, self.begun = write, "", False
+
+    def __call__(self, text: str) -> None:
+        text = (self.held + text) if self.begun else text.lstrip()
+        body = text.rstrip()
+        self.held = text[len(body) :]
+        self.begun = self.begun or bool(body)
+        self.write(body)
+
+
+def job(task: str, model: Model, *, raw: bool = False, piece_tokens: int | None = None, **options: Any) -> Job:
+    """A job for ``task`` on ``model``.
+
+    Args:
+        raw: give the model bare text even if it has a chat template.
+        piece_tokens: tokens of a document in one prompt (None: what suits the model).
+        options: see ``Options``.
+
+    Raises:
+        UnknownName: a task or an option that does not exist.
+    """
+    for name in options:
+        if name not in Options.__annotations__:
+            raise UnknownName("option", name, Options.__annotations__)
+    given = {name: value for name, value in options.items() if value is not None}
+    stop = given.get("stop", ())
+    kind = SettledScorer if isinstance(model, Scorer) else Settled
+    sampling = Sampling(**{name: given[name] for name in SAMPLING if name in given})
+    settled = kind(model, sampling, (stop,) if isinstance(stop, str) else tuple(stop), raw=raw)
+    limit = GenerateOptions(given["max_tokens"]) if "max_tokens" in given else None
+    if piece_tokens is None and task == "translate":
+        piece_tokens = SENTENCE_MODELS.get(model.name.partition("+")[0])
+    return Job(load_task(task), settled, limit, piece_tokens)
