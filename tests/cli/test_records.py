@@ -137,3 +137,33 @@ precision = "fp32"
     assert again.exit_code == 0 and "done after 3 steps" in again.stdout
     written = run("generate", "The", "--model", found["model"], "--max-tokens", "2", "--raw")
     assert written.exit_code == 0
+
+
+def rows(path: Path, count: int) -> str:
+    """Sentence pairs."""
+    pairs = [{"translation": {"zh": f"我有{n}本书。", "en": f"I have {n} books."}} for n in range(count)]
+    path.write_text("".join(json.dumps(pair, ensure_ascii=False) + "\n" for pair in pairs), encoding="utf-8")
+    return str(path)
+
+
+def test_a_model_is_finetuned_and_evaluated(run: Run, run_json: Run, qwen_folder: Path, tmp_path: Path) -> None:
+    data, out = rows(tmp_path / "pairs.jsonl", 12), tmp_path / "adapter"
+    args = ("--data", data, "--task", "translate", "--steps", "2", "--rank", "2", "--out", str(out), "--quiet")
+    trained = run_json("finetune", str(qwen_folder), *args)
+    schema.TrainOut.model_validate(trained)
+    assert trained["steps"] == 2 and (out / "adapter_config.json").is_file()
+    flags = ("--task", "translate", "--data", data, "--to", "zh", "--limit", "4", "--max-tokens", "4", "--quiet")
+    found = run_json("evaluate", str(qwen_folder), *flags, "--compare", f"{qwen_folder}+{out}")
+    schema.EvaluateOut.model_validate(found)
+    assert {score["name"] for score in found["scores"]} >= {"chrf"} and found["comparison"]
+    shown = run("evaluate", str(qwen_folder), *flags)
+    assert shown.exit_code == 0 and "chrf" in shown.stdout
+
+
+def test_a_row_to_evaluate_that_is_bad_is_named(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "bad.jsonl"
+    path.write_text('{"translation": {"zh": "好", "en": "good"}}\n{"question": "x"}\n')
+    done = run("evaluate", "mock:echo", "--task", "translate", "--data", str(path), "--quiet")
+    assert done.exit_code == 2 and f"{path}:2" in done.stderr
+    misnamed = run("evaluate", "mock:echo", "--task", "translat", "--data", str(path))
+    assert misnamed.exit_code == 2 and "did you mean translate" in misnamed.stderr

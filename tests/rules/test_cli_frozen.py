@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import typer
 
-from sibao.cli._documents import command_document, commands, json_document
 from sibao.cli.main import app
+from sibao.cli.reference import command_document, commands, json_document
 
 DOCS = Path(__file__).parents[2] / "docs"
 ALL: dict[str, Any] = dict(commands(typer.main.get_command(app), "sibao"))

@@ -86,7 +86,8 @@ def _list(kind: str | None, model: str | None, status: Any, limit: int, as_json:
 def _fields(run: Run, scores: Any) -> dict[str, Any]:
     """The run's JSON; ``version`` is that of the program which speaks, so the run's own has another name."""
     values = run.to_json(scores)
-    return {**values, "run_version": values.pop("version")}
+    values["run_version"] = values.pop("version")
+    return values
 
 
 def _table(found: list[Run]) -> Any:

@@ -1,4 +1,4 @@
-"""Every JSON object that ``--json`` prints, as pydantic models. ``python -m sibao.cli.schema`` prints docs/json.md."""
+"""Every JSON object that ``--json`` prints, as pydantic models. ``sibao.cli.reference`` makes docs/json.md of them."""
 
 from __future__ import annotations
 
@@ -327,8 +327,3 @@ OBJECTS: tuple[type[Head], ...] = (
     DataOut, TokenizerOut, TokensOut, DoctorOut, DemoOut, FailureOut,
 )  # fmt: skip
 """What can stand on stdout, in the order of the document."""
-
-if __name__ == "__main__":
-    from sibao.cli._documents import json_document, publish
-
-    publish(json_document())

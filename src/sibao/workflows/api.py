@@ -49,9 +49,15 @@ def load(name: str | None = None, **options: Any) -> Model:
 
 
 @overload
-def generate(prompt: str, **settings: Any) -> TaskResult: ...
+def generate(prompt: str, **settings: Any) -> TaskResult:
+    """One text, one result."""
+
+
 @overload
-def generate(prompt: Sequence[str], **settings: Any) -> list[TaskResult]: ...
+def generate(prompt: Sequence[str], **settings: Any) -> list[TaskResult]:
+    """A list of texts, a list of results."""
+
+
 def generate(
     prompt: str | Sequence[str],
     *,
@@ -87,9 +93,15 @@ def generate(
 
 
 @overload
-def translate(text: str, **settings: Any) -> TaskResult: ...
+def translate(text: str, **settings: Any) -> TaskResult:
+    """One text, one result."""
+
+
 @overload
-def translate(text: Sequence[str], **settings: Any) -> list[TaskResult]: ...
+def translate(text: Sequence[str], **settings: Any) -> list[TaskResult]:
+    """A list of texts, a list of results."""
+
+
 def translate(
     text: str | Sequence[str],
     *,
@@ -119,9 +131,15 @@ def translate(
 
 
 @overload
-def answer(question: str, context: str, **settings: Any) -> TaskResult: ...
+def answer(question: str, context: str, **settings: Any) -> TaskResult:
+    """One text, one result."""
+
+
 @overload
-def answer(question: Sequence[str], context: str | Sequence[str], **settings: Any) -> list[TaskResult]: ...
+def answer(question: Sequence[str], context: str | Sequence[str], **settings: Any) -> list[TaskResult]:
+    """A list of texts, a list of results."""
+
+
 def answer(
     question: str | Sequence[str],
     context: str | Sequence[str],
@@ -153,9 +171,15 @@ def answer(
 
 
 @overload
-def summarize(text: str, **settings: Any) -> TaskResult: ...
+def summarize(text: str, **settings: Any) -> TaskResult:
+    """One text, one result."""
+
+
 @overload
-def summarize(text: Sequence[str], **settings: Any) -> list[TaskResult]: ...
+def summarize(text: Sequence[str], **settings: Any) -> list[TaskResult]:
+    """A list of texts, a list of results."""
+
+
 def summarize(
     text: str | Sequence[str], *, model: str | Model | None = None, **options: Any
 ) -> TaskResult | list[TaskResult]:
