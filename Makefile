@@ -37,7 +37,8 @@ bench-peers: .venv/dev ## the same beside other projects, each in an environment
 	$(BIN)/python bench/peers.py
 
 docs: .venv/dev ## rewrite the generated documents
-	$(BIN)/python -m sibao.cli.schema
+	$(BIN)/python -m sibao.cli.reference docs
+	$(BIN)/python -m sibao.cli._recipe_docs docs
 
 system: ## Debian packages that some tests need (root only)
 	sh scripts/system.sh

@@ -110,6 +110,11 @@ class NGram:
         mass = np.divide(counts - taken, total[context], out=np.zeros(len(keys)), where=seen[context])
         return Order(keys, mass.astype(np.float32), backoff.astype(np.float32))
 
+    def _find(self, keys: Array, wanted: Array) -> Array:
+        """The place of each wanted key among the sorted ones, -1 where it is not there."""
+        at = np.searchsorted(keys, wanted)
+        return np.where(np.append(keys, -2)[at] == wanted, at, -1)
+
     def nats(self, tokens: Array, starts: Array) -> Array:
         """-ln p of every token but those that open a document (their entry is 0)."""
         ids, place = self._marked(tokens, starts)
@@ -119,11 +124,9 @@ class NGram:
         for k, order in enumerate(self.orders[1:], start=2):
             context = np.where(place >= k - 1, np.roll(number, 1), -1)
             known = context >= 0
-            key = np.where(known, context * self.width + ids, -1)
-            at = np.minimum(np.searchsorted(order.keys, key), len(order.keys) - 1)
-            number = np.where(known & (order.keys[at] == key), at, -1) if len(order.keys) else np.full(len(ids), -1)
-            mass = np.where(number >= 0, order.mass[at], 0.0)
-            p = np.where(known, mass + order.backoff[np.maximum(context, 0)] * p, p)
+            number = self._find(order.keys, np.where(known, context * self.width + ids, -1))
+            mass = np.where(number >= 0, np.append(order.mass, 0.0)[number], 0.0)
+            p = np.where(known, mass + np.append(order.backoff, 1.0)[context] * p, p)
         return np.where(place == 0, 0.0, -np.log(p))
 
 

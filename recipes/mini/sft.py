@@ -51,7 +51,7 @@ def squad_rows(path: Path, lang: str) -> list[Row]:
             for item in paragraph["qas"]:
                 answers = located(context, item["answers"])
                 row = {"id": str(item["id"]), "title": title, "context": context, "question": clean(item["question"])}
-                if answers["text"]:
+                if answers["text"] and row["question"]:  # one CMRC trial question is empty
                     rows.append({**row, "answers": answers, "lang": lang})
     return rows
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bench.ngram import NGram, discounts, documents_of, first_tokens, main, seen_rows
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 V = 5
@@ -51,6 +51,7 @@ def test_discounts_by_formula() -> None:
 
 
 @settings(max_examples=60, deadline=None)
+@example([[]], 5, [1, 2, 3])
 @given(
     st.lists(st.lists(st.integers(1, V - 1), max_size=12), min_size=1, max_size=8),
     st.integers(1, 5),
@@ -77,9 +78,7 @@ def reference(documents: Documents, order: int, text: list[int]) -> list[float]:
         if gram != (start,):
             before = sum(1 for g in grams if len(g) == len(gram) + 1 and g[1:] == gram)
             adjusted[gram] = count if len(gram) == order or gram[0] == start else before
-    cut = {
-        k: discounts(np.array([c for g, c in adjusted.items() if len(g) == k])) for k in range(1, order + 1)
-    }
+    cut = {k: discounts(np.array([c for g, c in adjusted.items() if len(g) == k])) for k in range(1, order + 1)}
 
     def p(history: tuple[object, ...], w: int) -> float:
         shorter = p(history[1:], w) if history else 1 / V
@@ -106,7 +105,9 @@ def test_it_is_the_model_written_out(order: int) -> None:
         assert got == pytest.approx(reference(documents, order, text), rel=1e-4)
 
 
-def test_rows_seen_and_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_seen_and_the_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     import json
 
     from tests.training.small import small_recipe, write_corpus

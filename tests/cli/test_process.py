@@ -59,6 +59,21 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
         assert process.stderr.read() == b""
 
 
+def test_a_full_disk_is_said_once() -> None:
+    with Path("/dev/full").open("wb") as full:
+        args = command(["generate", "x", "--model", "mock:echo"])
+        done = subprocess.run(args, stdout=full, stderr=subprocess.PIPE, env=environment(), timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr.decode().splitlines() == ["error: the output: no space left", "hint: make room on the disk"]
+
+
+def test_bytes_that_are_no_text_are_refused(qwen_folder: Path) -> None:
+    for verb in (["generate", b"\xff\xfe"], ["chat", "--message", b"\xff"]):
+        args = [*command([]), *verb, "--model", str(qwen_folder)]
+        done = subprocess.run(args, capture_output=True, env=environment(), timeout=60, check=False)
+        assert done.returncode == 2 and b"is not UTF-8" in done.stderr and b"internal" not in done.stderr
+
+
 def test_control_c_ends_quietly() -> None:
     args = command(["generate", "-", "--model", "mock:echo"])
     with subprocess.Popen(args, stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()) as process:

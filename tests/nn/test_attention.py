@@ -69,8 +69,11 @@ def test_rotation_turns_pairs_and_depends_on_the_distance_only() -> None:
     cos, sin = rope_table(8, 50, 10000.0)
     q, k = random(1, 1, 1, 8), random(1, 1, 1, 8, seed=1)
 
+    def at(x: Tensor, p: int) -> Tensor:
+        return rotate(x, cos[None, p : p + 1], sin[None, p : p + 1])
+
     def product(p: int, s: int) -> float:
-        return (rotate(q, cos[None, p : p + 1], sin[None, p : p + 1]) * rotate(k, cos[None, s : s + 1], sin[None, s : s + 1])).sum().item()
+        return (at(q, p) * at(k, s)).sum().item()
 
     assert product(13, 6) == pytest.approx(product(40, 33), abs=1e-5)
     assert product(13, 6) != pytest.approx(product(13, 7), abs=1e-3)

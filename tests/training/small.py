@@ -13,7 +13,10 @@ from typing import Any
 import sibao
 from sibao.training.recipe import Recipe, parse_recipe
 
-WORDS = "the old man looked at a small house by river and said nothing more 春天 的 山 水 月 明 人 家 风 雨 夜 来 花 落".split()
+WORDS = [
+    *("the", "old", "man", "looked", "at", "a", "small", "house", "by", "river", "and", "said", "nothing", "more"),
+    *("春天", "的", "山", "水", "月", "明", "人", "家", "风", "雨", "夜", "来", "花", "落"),
+]
 RUN = """
 import sys
 from sibao.core.errors import SibaoError

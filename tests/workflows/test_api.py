@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import sibao
 from sibao.core.errors import BadInput, ContextOverflow, DataError, UnknownName
 from sibao.core.types import Scorer
-from sibao.workflows.jobs import Job, job
+from sibao.workflows.jobs import Job, _Trim, job
 
 
 @pytest.fixture(autouse=True)
@@ -91,6 +93,18 @@ def test_a_stream_says_what_the_result_says(qwen_folder: Path) -> None:
     for task in ("generate", "translate", "summarize"):
         pieces, text = streamed(job(task, model, max_tokens=12, temperature=1.2, seed=3), "春眠不觉晓")
         assert len(pieces) > 1 and "".join(pieces) == text
+
+
+@given(st.lists(st.text("字a \n\t\u3000", max_size=4), max_size=8))
+def test_streamed_text_is_trimmed_like_the_whole(parts: list[str]) -> None:
+    written: list[str] = []
+    trim, indented = _Trim(written.append), list[str]()
+    keep = _Trim(indented.append, "\n")
+    for part in parts:
+        trim(part)
+        keep(part)
+    assert "".join(written) == "".join(parts).strip()
+    assert "".join(indented) == "".join(parts).strip("\n").rstrip()
 
 
 def test_a_long_text_comes_in_one_piece(qwen_folder: Path) -> None:

@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.tiny import tiny_folder
 
 from sibao.core.errors import BadInput, DataError
 from sibao.store import rows as stored
 from sibao.store import runs
 from sibao.workflows.evaluate import evaluate
-from tests.tiny import tiny_folder
 
 PAIRS = [{"translation": {"en": f"I read book {i}.", "zh": f"我读第{i}本书。"}} for i in range(6)]
 
@@ -62,7 +62,9 @@ def test_closed_answers_have_a_chance_line(tmp_path: Path) -> None:
 def test_perplexity_by_language(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     tiny_folder(folder, family="qwen3")
-    data = write_rows(tmp_path / "t.jsonl", [{"text": "天地玄黄，宇宙洪荒。" * 9}, {"text": "All the world is a stage. " * 9}])
+    data = write_rows(
+        tmp_path / "t.jsonl", [{"text": "天地玄黄，宇宙洪荒。" * 9}, {"text": "All the world is a stage. " * 9}]
+    )
     result = evaluate(str(folder), task="perplexity", data=[data], quiet=True)
     names = {s.name for s in result.scores}
     assert {"bits_per_byte/zh", "bits_per_byte/en", "word_perplexity/en"} <= names and "word_perplexity/zh" not in names

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.tiny import tiny_folder
 
 from sibao.core.errors import BadInput, ConfigError, DataError
 from sibao.models.folder import load_model
@@ -14,7 +15,6 @@ from sibao.models.names import resolve
 from sibao.providers.load import load
 from sibao.training.recipe import Recipe, parse_recipe
 from sibao.workflows import finetune as ft
-from tests.tiny import tiny_folder
 
 ROWS = [{"prompt": f"颜色{i}?", "completion": "红" if i % 2 else "blue"} for i in range(24)]
 

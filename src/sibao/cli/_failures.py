@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import os
 import sys
 import traceback
@@ -25,7 +26,8 @@ def report(error: BaseException, args: Sequence[str], command: str) -> int:
     if isinstance(error, typer.Exit):
         return int(error.exit_code)
     if isinstance(error, BrokenPipeError):
-        return _broken_pipe()
+        _forget_stdout()
+        return BROKEN_PIPE
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         print(file=sys.stderr)
         return INTERRUPTED
@@ -47,17 +49,19 @@ def wants_json(args: Sequence[str]) -> bool:
     return "--json" in args[:end]
 
 
-def _broken_pipe() -> int:
-    """Whoever read our output has gone (``| head``): nobody is left to tell."""
+def _forget_stdout() -> None:
+    """Nobody reads our output any more (``| head``), or it cannot be written: the last flush must not fail again."""
     quiet = os.open(os.devnull, os.O_WRONLY)
     with suppress(OSError):  # a stdout that is no real file
-        os.dup2(quiet, sys.stdout.fileno())  # so that the interpreter's last flush does not fail again
-    return BROKEN_PIPE
+        os.dup2(quiet, sys.stdout.fileno())
 
 
 def _internal(error: BaseException) -> SibaoError:
     if isinstance(error, MemoryError):
         return SibaoError("out of memory", hint="use a smaller model, a shorter text or less at once")
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        _forget_stdout()
+        return SibaoError(f"{error.filename or 'the output'}: no space left", hint="make room on the disk")
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return SibaoError(f"{where}{error.strerror}", hint=DEBUG)

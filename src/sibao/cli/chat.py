@@ -31,11 +31,13 @@ def chat(
     """Talk with a model. Text from a pipe is one message."""
     from sibao.core.errors import BadInput
     from sibao.workflows.api import load
-    from sibao.workflows.inputs import read_text
+    from sibao.workflows.inputs import one_source
     from sibao.workflows.jobs import job
 
-    if message == "-" or (message is None and not sys.stdin.isatty()):
-        message = read_text("-")
+    if message is None and not sys.stdin.isatty():
+        message = "-"
+    if message is not None:
+        message = one_source([message], [])[0]
     if message is None and flags.json:
         raise BadInput("--json needs a message", hint="give --message TEXT, or the message on standard input")
     work = job("generate", load(flags.model, precision=flags.precision), **flags.sampling())

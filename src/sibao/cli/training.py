@@ -61,7 +61,7 @@ def finetune(
     ] = None,
     valid: Annotated[
         list[str] | None,
-        typer.Option(metavar="FILE", help="Data file to validate on (default: rows held out of --data)."),
+        typer.Option(metavar="FILE", help="Data file to validate on during the run (default: none)."),
     ] = None,
     task: Annotated[str | None, typer.Option(help="Task that the rows teach (default: told by their fields).")] = None,
     out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Also put the result here.")] = None,
@@ -84,6 +84,8 @@ def finetune(
     from sibao.workflows import finetune as verb
 
     if resume is not None:
+        if out is not None or data or valid:
+            raise BadInput("a resumed run keeps its own data and folder", hint="leave out --data, --valid and --out")
         _show("finetune", verb.resume(resume, steps=steps, max_minutes=max_minutes, quiet=quiet), json)
         return
     if model is not None and model.endswith(".toml"):

@@ -27,6 +27,11 @@ Prompt = str | list[Message]
 """Raw text (taken as it stands) or messages (rendered by ``text.chat``)."""
 
 
+def as_prompts(prompts: str | Sequence[Prompt]) -> list[Prompt]:
+    """A string alone is one prompt, not a list of characters."""
+    return [prompts] if isinstance(prompts, str) else list(prompts)
+
+
 @dataclass(frozen=True)
 class Sampling:
     """How the next token is drawn. Filled by the caller; read by ``engine.sampling`` and providers.
@@ -113,8 +118,8 @@ class Model(Protocol):
     context: int
     """Tokens the model holds, prompt and answer together."""
 
-    def generate(self, prompts: Sequence[Prompt], options: GenerateOptions | None = None) -> list[Completion]:
-        """Complete every prompt; one completion per prompt, in order."""
+    def generate(self, prompts: str | Sequence[Prompt], options: GenerateOptions | None = None) -> list[Completion]:
+        """Complete every prompt; one completion per prompt, in order. A string alone is one prompt."""
         ...
 
     def stream(self, prompt: Prompt, options: GenerateOptions | None = None) -> Iterator[Delta]:

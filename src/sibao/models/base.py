@@ -203,20 +203,20 @@ def rope_theta(keys: Keys) -> float:
 def llama_like(keys: Keys, **fixed: Any) -> DecoderConfig:
     """The part of the config that Llama, Mistral, Qwen2 and Qwen3 share."""
     heads = keys.get("num_attention_heads")
-    fields: dict[str, Any] = dict(
-        vocab_size=keys.get("vocab_size"),
-        hidden_size=keys.get("hidden_size"),
-        num_hidden_layers=keys.get("num_hidden_layers"),
-        num_attention_heads=heads,
-        num_key_value_heads=keys.get("num_key_value_heads", heads),
-        head_dim=keys.get("head_dim", keys.get("hidden_size") // heads),
-        intermediate_size=keys.get("intermediate_size"),
-        max_position_embeddings=keys.get("max_position_embeddings"),
-        norm_eps=keys.get("rms_norm_eps", 1e-6),
-        rope_theta=rope_theta(keys),
-        tie_word_embeddings=keys.get("tie_word_embeddings", False),
-        initializer_range=keys.get("initializer_range", 0.02),
-    )
+    fields: dict[str, Any] = {
+        "vocab_size": keys.get("vocab_size"),
+        "hidden_size": keys.get("hidden_size"),
+        "num_hidden_layers": keys.get("num_hidden_layers"),
+        "num_attention_heads": heads,
+        "num_key_value_heads": keys.get("num_key_value_heads", heads),
+        "head_dim": keys.get("head_dim", keys.get("hidden_size") // heads),
+        "intermediate_size": keys.get("intermediate_size"),
+        "max_position_embeddings": keys.get("max_position_embeddings"),
+        "norm_eps": keys.get("rms_norm_eps", 1e-6),
+        "rope_theta": rope_theta(keys),
+        "tie_word_embeddings": keys.get("tie_word_embeddings", False),
+        "initializer_range": keys.get("initializer_range", 0.02),
+    }
     keys.expect("hidden_act", ("silu",), "silu")
     fields.update(fixed)
     return DecoderConfig(**fields)

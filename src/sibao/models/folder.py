@@ -126,7 +126,8 @@ def _checked(
     missing, extra = sorted(wanted.keys() - state.keys()), sorted(state.keys() - wanted.keys())
     if missing or extra:
         raise ModelError(
-            f"{folder}: {len(missing)} tensors missing ({', '.join(missing[:3])}), {len(extra)} too many ({', '.join(extra[:3])})",
+            f"{folder}: {len(missing)} tensors missing ({', '.join(missing[:3])}), "
+            f"{len(extra)} too many ({', '.join(extra[:3])})",
             hint="config.json and the weights do not belong together",
         )
     for key, shape in wanted.items():

@@ -39,8 +39,13 @@ class Layer(nn.Module):
         return x_BTD + self.mlp(self.post_attention_layernorm(x_BTD))
 
 
+def _embedding(entries: int, width: int) -> nn.Embedding:
+    """A table without numbers in it: PyTorch's own initialisation would import its compiler, more than a second of start-up."""
+    return nn.Embedding.from_pretrained(torch.empty(entries, width), freeze=False)
+
+
 class Decoder(nn.Module):
-    """A causal language model."""
+    """A causal language model. Its weights mean nothing until ``initialize`` or a checkpoint fills them."""
 
     rope_cos: Tensor
     rope_sin: Tensor
@@ -48,9 +53,9 @@ class Decoder(nn.Module):
     def __init__(self, config: DecoderConfig) -> None:
         super().__init__()
         self.config = config
-        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.embed_tokens = _embedding(config.vocab_size, config.hidden_size)
         self.embed_positions = (
-            nn.Embedding(config.max_position_embeddings, config.hidden_size) if config.positions == "learned" else None
+            _embedding(config.max_position_embeddings, config.hidden_size) if config.positions == "learned" else None
         )
         self.layers = nn.ModuleList(Layer(config, i) for i in range(config.num_hidden_layers))
         self.norm = make_norm(config.norm, config.hidden_size, config.norm_eps)

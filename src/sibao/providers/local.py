@@ -9,7 +9,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from sibao.core.errors import BadInput
-from sibao.core.types import Completion, Delta, FinishReason, GenerateOptions, Prompt, Scored, TokenLogprob, Usage
+from sibao.core.types import (
+    Completion,
+    Delta,
+    FinishReason,
+    GenerateOptions,
+    Prompt,
+    Scored,
+    TokenLogprob,
+    Usage,
+    as_prompts,
+)
 from sibao.engine.engine import Engine
 from sibao.engine.request import Event, Request, SequenceScore
 from sibao.metrics.perplexity import rolling_windows
@@ -35,14 +45,14 @@ class LocalModel:
         self.context = engine.model.config.max_position_embeddings
         self._numbers = itertools.count()
 
-    def generate(self, prompts: Sequence[Prompt], options: GenerateOptions | None = None) -> list[Completion]:
+    def generate(self, prompts: str | Sequence[Prompt], options: GenerateOptions | None = None) -> list[Completion]:
         """Complete every prompt, batched; one completion per prompt, in order.
 
         Raises:
             BadInput: a prompt without any token, or sampling settings out of range.
             ContextOverflow: a prompt that with ``max_tokens`` does not fit; then none is run.
         """
-        answers = [self._answer(prompt, options or GenerateOptions()) for prompt in prompts]
+        answers = [self._answer(prompt, options or GenerateOptions()) for prompt in as_prompts(prompts)]
         by_id = {answer.request.id: answer for answer in answers}
         with self.engine.submit(*(answer.request for answer in answers)) as events:
             for event in events:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from sibao.core.errors import BadInput, ProviderError, UnknownName
-from sibao.core.types import Completion, Delta, FinishReason, GenerateOptions, Prompt, Usage
+from sibao.core.types import Completion, Delta, FinishReason, GenerateOptions, Prompt, Usage, as_prompts
 from sibao.text.detokenize import find_stop
 
 SLOW_SECONDS = 0.05
@@ -50,9 +50,9 @@ class MockModel:
         self.context = 1 << 20
         self._kind = kind
 
-    def generate(self, prompts: Sequence[Prompt], options: GenerateOptions | None = None) -> list[Completion]:
+    def generate(self, prompts: str | Sequence[Prompt], options: GenerateOptions | None = None) -> list[Completion]:
         """Complete every prompt, in order."""
-        return [self._complete(prompt, options or GenerateOptions()) for prompt in prompts]
+        return [self._complete(prompt, options or GenerateOptions()) for prompt in as_prompts(prompts)]
 
     def stream(self, prompt: Prompt, options: GenerateOptions | None = None) -> Iterator[Delta]:
         """One character at a time; the last piece carries the completion."""

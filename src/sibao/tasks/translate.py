@@ -55,7 +55,7 @@ class Translate(Task[Inputs]):
         """``{"translation": {"en", "zh"}}``; ``to`` defaults to ``en``. The target may be missing, the source not."""
         check_choice("to", options.get("to") or "en", LANGUAGES)
         to = _language(options.get("to") or "en")
-        pair = row.get("translation")
+        pair = {k: row[k] for k in LANGUAGES if k in row} if "translation" not in row else row["translation"]
         if not isinstance(pair, dict):
             raise DataError(f"got {type(pair).__name__}, wanted an object with 'en' and 'zh'", field="translation")
         inputs = Inputs(text_field(pair, other(to)), to)

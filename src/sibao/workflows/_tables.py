@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from sibao.core.types import Score
-
-if TYPE_CHECKING:
-    from sibao.workflows.evaluate import EvaluationResult
+from sibao.evaluation.statistics import Comparison
 
 
 def number(value: float | None) -> str:
@@ -31,38 +27,30 @@ def score_table(title: str, scores: Sequence[Score]) -> Table:
     return table
 
 
-def evaluation_table(result: EvaluationResult) -> RenderableType:
-    """Scores, the comparison with the baseline, and what it took."""
-    parts: list[RenderableType] = [score_table(f"{result.model} · {result.task} · run {result.run}", result.scores)]
-    if result.baseline:
-        parts.append(score_table(f"baseline {result.baseline}", result.baseline_scores))
-        table = Table(title=f"{result.model} against {result.baseline}, same rows", title_justify="left")
-        for name in ("score", "difference", "95 % interval", "p", "verdict"):
-            table.add_column(name, justify="left" if name in ("score", "verdict") else "right")
-        for name, c in result.comparison.items():
-            table.add_row(
-                name, f"{c.difference:+.4g}", f"{number(c.low)} … {number(c.high)}", f"{c.p_value:.2g}", c.verdict
-            )
-        parts.append(table)
-    speed = result.speed
-    parts.append(
-        Text(
-            f"{speed.seconds:.1f} s, {speed.tokens_per_second:.0f} tokens/s, peak memory "
-            f"{speed.peak_memory_bytes / 2**20:.0f} MiB, {speed.joules / 3600:.2f} Wh ({speed.energy})"
-        )
-    )
-    return Group(*parts)
+def comparison_table(title: str, comparison: Mapping[str, Comparison]) -> Table:
+    """One line for each score: the difference, its interval, p, and what follows from it."""
+    table = Table(title=title, title_justify="left")
+    for name in ("score", "difference", "95 % interval", "p", "verdict"):
+        table.add_column(name, justify="left" if name in ("score", "verdict") else "right")
+    for name, c in comparison.items():
+        interval = f"{number(c.low)} … {number(c.high)}"
+        table.add_row(name, f"{c.difference:+.4g}", interval, f"{c.p_value:.2g}", c.verdict)
+    return table
 
 
 def scorecard_table(card: dict[str, Any]) -> Table:
     """The short scorecard of the demo: quality, speed, memory, energy."""
     table = Table(title=f"scorecard · {card['model'].split('+')[0]} + adapter", title_justify="left", show_header=False)
     after, before = card["accuracy"], card["before"]
-    table.add_row("accuracy after", f"{after['value']:.3f}  ({after['low']:.3f} … {after['high']:.3f}, n = {after['n']})")
+    table.add_row(
+        "accuracy after", f"{after['value']:.3f}  ({after['low']:.3f} … {after['high']:.3f}, n = {after['n']})"
+    )
     table.add_row("accuracy before", f"{before['value']:.3f}  ({before['low']:.3f} … {before['high']:.3f})")
     table.add_row("always the commonest class", number(after["chance"]))
     table.add_row("paired test", f"p = {card['p_value']:.2g}: {card['verdict']}")
-    table.add_row("speed, 16 rows at once", f"{card['tokens_per_second']:.0f} new tokens/s (prompts included in the time)")
+    table.add_row(
+        "speed, 16 rows at once", f"{card['tokens_per_second']:.0f} new tokens/s (prompts included in the time)"
+    )
     table.add_row("peak memory", f"{card['peak_memory_bytes'] / 2**20:.0f} MiB")
     table.add_row("energy, training", f"{card['training_joules'] / 3600:.2f} Wh ({card['energy']})")
     table.add_row("energy, evaluation", f"{card['evaluation_joules'] / 3600:.2f} Wh ({card['energy']})")

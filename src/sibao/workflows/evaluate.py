@@ -66,10 +66,20 @@ class EvaluationResult:
         }  # fmt: skip
 
     def render(self) -> RenderableType:
-        """A table for people."""
-        from sibao.workflows._tables import evaluation_table
+        """Tables for people: the scores, the comparison with the baseline, and what it took."""
+        from rich.console import Group
+        from rich.text import Text
 
-        return evaluation_table(self)
+        from sibao.workflows._tables import comparison_table, score_table
+
+        parts: list[RenderableType] = [score_table(f"{self.model} · {self.task} · run {self.run}", self.scores)]
+        if self.baseline:
+            parts.append(score_table(f"baseline {self.baseline}", self.baseline_scores))
+            parts.append(comparison_table(f"{self.model} against {self.baseline}, same rows", self.comparison))
+        speed = self.speed
+        memory, energy = speed.peak_memory_bytes / 2**20, speed.joules / 3600
+        took = f"{speed.seconds:.1f} s, {speed.tokens_per_second:.0f} tokens/s, peak memory {memory:.0f} MiB"
+        return Group(*parts, Text(f"{took}, {energy:.2f} Wh ({speed.energy})"))
 
 
 def evaluate(

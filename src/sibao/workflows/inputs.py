@@ -106,10 +106,13 @@ def one_source(texts: Sequence[str], files: Sequence[str]) -> list[str]:
     """Texts given on the command line, ``-`` among them read from standard input.
 
     Raises:
-        BadInput: nothing was given at all, or standard input twice.
+        BadInput: nothing was given at all, standard input twice, or bytes that are not UTF-8.
     """
     if not texts and not files:
         raise BadInput("no text was given", hint="write it after the command, use - for standard input, or --file FILE")
     if [*texts, *files].count("-") > 1:
         raise BadInput("standard input (-) can be read only once")
+    for text in texts:
+        if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
+            raise BadInput(f"the text {text[:40]!r} is not UTF-8", hint="put it in a file and convert it with iconv")
     return [read_text("-") if text == "-" else text for text in texts]

@@ -37,7 +37,7 @@ class Settled:
         self.has_template = not raw and has_template(model)
         self._model, self._sampling, self._stop = model, sampling, stop
 
-    def generate(self, prompts: Sequence[Prompt], options: GenerateOptions | None = None) -> list[Completion]:
+    def generate(self, prompts: str | Sequence[Prompt], options: GenerateOptions | None = None) -> list[Completion]:
         """As the model's own."""
         return self._model.generate(prompts, self._options(options))
 
@@ -105,7 +105,8 @@ class Job:
             result = self.run([inputs])[0]
             write(result.text)
             return result
-        trim = _Trim(write) if getattr(inputs, "form", True) else None
+        form = getattr(inputs, "form", None)  # None: no writing, but a task whose text is stripped; "": free text
+        trim = None if form == "" else _Trim(write, "\n" if form else None)
         last: Completion | None = None
         for delta in long.stream(self.task, self.model, inputs, self.options):
             (trim or write)(delta.text)
@@ -122,13 +123,17 @@ class Job:
 
 
 class _Trim:
-    """White space at both ends is no part of the text: it is held back until something follows."""
+    """White space at both ends is no part of the text: at the end it is held back until something follows.
 
-    def __init__(self, write: Callable[[str], object]) -> None:
-        self.write, self.held, self.begun = write, "", False
+    ``front`` holds the characters left out at the beginning, None all white space (code begins with an indent).
+    """
+
+    def __init__(self, write: Callable[[str], object], front: str | None = None) -> None:
+        self.write, self.front, self.held, self.begun = write, front, "", False
 
     def __call__(self, text: str) -> None:
-        text = (self.held + text) if self.begun else text.lstrip()
+        text = self.held + text
+        text = text if self.begun else text.lstrip(self.front)
         body = text.rstrip()
         self.held = text[len(body) :]
         self.begun = self.begun or bool(body)

@@ -1,0 +1,28 @@
+"""The demo end to end on a tiny random model: everything happens and is shown; only the quality is missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.tiny import tiny_folder
+
+from sibao.workflows.demo import demo
+
+
+def test_everything_happens_and_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SIBAO_HOME", str(tmp_path / "home"))
+    model = str(tiny_folder(tmp_path / "model", context=2048))
+    result = demo(model=model)
+    shown = capsys.readouterr().out
+    for words in ("translate --to en", "translate --to zh", "answer", "summarize", "generate --form poem", "scorecard"):
+        assert words in shown
+    done = [job["task"] for job in result["tasks"]]
+    assert {task: done.count(task) for task in done} == {"generate": 2, "translate": 2, "answer": 2, "summarize": 2}
+    assert result["training"]["status"] == "done"
+    card = result["scorecard"]
+    assert card["accuracy"]["n"] == 400 and card["accuracy"]["chance"] == pytest.approx(0.4, abs=0.2)
+    assert 0 <= card["p_value"] <= 1 and card["verdict"] in ("better", "worse", "not distinguishable")
+    assert card["peak_memory_bytes"] > 0 and card["training_joules"] > 0
