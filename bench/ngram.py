@@ -6,7 +6,7 @@
 Interpolated modified Kneser-Ney (Chen and Goodman 1998, section 3; discounts from counts of counts, eq. 17), the model of
 KenLM and SRILM. Documents are bounded: a history never reaches over the document token that opens the text, and the one
 that closes it is predicted like any other token. Only numpy is needed; every n-gram is one row of sorted integer arrays,
-so 15 million tokens at order 5 take about a gigabyte.
+so 20 million tokens at order 5 take about 3.5 GB.
 """
 
 from __future__ import annotations

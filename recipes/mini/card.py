@@ -27,7 +27,7 @@ HUB_TASKS = {
 }  # fmt: skip
 SIZE_EN = {
     "cpu": "**This is the `cpu` size, trained on {cores} CPU cores in a few hours, and much smaller and less trained than "
-    "the `gpu` size** that the same recipe makes on a graphics card in half an hour.",
+    "the `gpu` size** that the same recipe makes on a graphics card.",
     "gpu": "This is the `gpu` size of the recipe, trained on one graphics card.",
 }
 SIZE_ZH = {
@@ -188,8 +188,8 @@ def _forms(part: Row) -> str:
     rhyme = "rhyme in modern Mandarin included" if part["rhyme_checked"] else "rhyme not checked"
     drawn = part["sampling"]
     return (
-        f"\n\nShare of drawn pieces (temperature {drawn['temperature']}, top-p {drawn['top_p']}, fixed seeds, prompts held out) that the "
-        f"form checker passes: line lengths of poems ({rhyme}), code that parses, tunes whose bars add up, scenes with "
+        f"\n\nShare of drawn pieces (temperature {drawn['temperature']}, top-p {drawn['top_p']}, fixed seeds, prompts held out) "
+        f"that the form checker passes: line lengths of poems ({rhyme}), code that parses, tunes whose bars add up, scenes with "
         "speakers, stories of whole sentences. `human`: the published pieces for the same prompts, by the same checker. "
         "It says nothing about whether the writing is good."
     )

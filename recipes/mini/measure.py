@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,7 @@ def main() -> None:
         "facts": facts(model, args.model), "parts": report.get("parts", {}),
     }  # fmt: skip
     for name in wanted:
-        work = (lambda: speed(args.model)) if name == "speed" else (lambda name=name: parts.PARTS[name](setting))
+        work = partial(speed, args.model) if name == "speed" else partial(parts.PARTS[name], setting)
         report["parts"][name] = guarded(work)
         write_text(args.out, json.dumps(report, ensure_ascii=False, indent=1) + "\n")
     missing = [name for name in wanted if "missing" in report["parts"][name]]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from sibao.core.types import Message
 from sibao.models.folder import load_model, read_config, save_model
 from sibao.text.chat import render
 from sibao.text.tokenizer import Tokenizer
@@ -69,8 +70,8 @@ def unlike(folder: Path) -> list[str]:
         worst = (ours.logits(ours(batch)) - theirs(batch).logits).abs().max().item()
         if not worst <= TOLERANCE:
             found.append(f"logits of {text!r} differ by {worst:.2g}, wanted at most {TOLERANCE:g}")
-    turns = [{"role": "user", "content": TEXTS[0]}]
-    rendered = peer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
+    turns: list[Message] = [{"role": "user", "content": TEXTS[0]}]
+    rendered = str(peer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False))
     if tokens.encode(rendered, specials=True) != render(tokens, turns):
         found.append("the chat template gives other tokens in Transformers")
     return found

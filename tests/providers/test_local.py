@@ -86,7 +86,7 @@ def test_prompts_as_they_stand_and_messages_through_the_template(model: LocalMod
     assert model.encode("<|im_end|>") == tokenizer.encode("<|im_end|>") != tokenizer.encode("<|im_end|>", specials=True)
     rendered = "<|im_start|>user\n你好<|im_end|>\n<|im_start|>assistant\n"
     assert model.encode(user("你好")) == tokenizer.encode(rendered, specials=True)
-    assert model.encode("") == [tokenizer.eos_ids[0]]
+    assert model.encode("") == [tokenizer.bos_id]
 
 
 def test_without_a_template_messages_are_joined_by_blank_lines(model: LocalModel) -> None:
@@ -143,8 +143,8 @@ def test_score_follows_the_boundary_rule(
     assert scored.loglikelihood == pytest.approx(logprob(model, whole, len(before)), abs=1e-4)
 
 
-def test_score_with_nothing_before_starts_from_eos(model: LocalModel) -> None:
-    ids = [model.tokenizer.eos_ids[0], *model.tokenizer.encode("春眠")]
+def test_score_with_nothing_before_starts_from_bos(model: LocalModel) -> None:
+    ids = [model.tokenizer.bos_id, *model.tokenizer.encode("春眠")]
     scored = model.score([("", "春眠")])[0]
     assert scored.loglikelihood == pytest.approx(logprob(model, ids, 1), abs=1e-4) and scored.tokens == len(ids) - 1
     spaced, moved = model.score([("", " 春眠"), (" ", "春眠")])
@@ -168,7 +168,7 @@ def test_score_text_counts_every_token_once(model: LocalModel, length: int) -> N
     text = ("zqx" * 200)[:length]
     ids = model.tokenizer.encode(text)
     assert len(ids) == length  # no merges: the test below counts on it
-    whole = [model.tokenizer.eos_ids[0], *ids]
+    whole = [model.tokenizer.bos_id, *ids]
     expected = 0.0
     for first in range(1, len(whole), 128):
         end = min(first + 128, len(whole))

@@ -21,7 +21,8 @@ from huggingface_hub import ModelCard
 from sibao.core.types import Score
 from sibao.evaluation import harness
 from sibao.metrics.perplexity import Likelihood
-from sibao.models.folder import family_of, load_model, save_model
+from sibao.models.base import Keys
+from sibao.models.folder import family_of, save_model
 from sibao.nn.decoder import Decoder
 from sibao.tasks.base import load_task
 from sibao.text.tokenizer import Tokenizer, train_bpe
@@ -182,8 +183,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Tokenizer]:
     values = {**SHAPE, "vocab_size": tokenizer.vocab_size, "hidden_size": 32, "num_hidden_layers": 2, "head_dim": 8,
               "intermediate_size": 64, "tie_word_embeddings": True}  # fmt: skip
     keys = {"model_type": "qwen3", "rope_parameters": {"rope_theta": 10000.0, "rope_type": "default"}, **values}
-    from sibao.models.base import Keys
-
     model = Decoder(family_of("qwen3").read(Keys(keys)))
     model.initialize(0)
     save_model(model, folder, "qwen3")
@@ -198,9 +197,11 @@ def test_what_is_shipped_is_checked(trained: tuple[Path, Tokenizer], tmp_path: P
     assert ship.problems(tmp_path, 512) == [
         "config.json says a context of 768, wanted 512 (model.context of the recipe)"
     ]
-    path = tmp_path / "config.json"
-    path.write_text(path.read_text().replace('"rope_theta": 10000.0', '"rope_theta": 500.0', 1))
-    assert load_model(tmp_path).config.max_position_embeddings == 768
+    path = tmp_path / "tokenizer_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "bos_token": None}))
+    assert ship.problems(tmp_path, 768) == [
+        "the tokenizer has no bos_token; give the folder of the newest one with --tokenizer"
+    ]
 
 
 def test_shipping_keeps_the_card(tmp_path: Path) -> None:
@@ -223,8 +224,6 @@ def test_the_recipes_can_be_read(path: Path) -> None:
 
 def test_the_large_size_fits_the_package() -> None:
     recipe = read_recipe(RECIPES / "pretrain.gpu.toml")
-    from sibao.models.base import Keys
-
     config = family_of("qwen3").read(Keys({"vocab_size": 15104, **recipe.model.config}))
     weights = sum(p.numel() for p in Decoder(config).parameters())
     assert 18e6 < weights < 20e6
