@@ -14,8 +14,8 @@ from pathlib import Path
 
 import torch
 
-from sibao.core.types import Message
 from sibao.models.folder import load_model, read_config, save_model
+from sibao.tasks.base import user
 from sibao.text.chat import render
 from sibao.text.tokenizer import Tokenizer
 from sibao.workflows.pretrain import token_keys, write_folder
@@ -70,9 +70,9 @@ def unlike(folder: Path) -> list[str]:
         worst = (ours.logits(ours(batch)) - theirs(batch).logits).abs().max().item()
         if not worst <= TOLERANCE:
             found.append(f"logits of {text!r} differ by {worst:.2g}, wanted at most {TOLERANCE:g}")
-    turns: list[Message] = [{"role": "user", "content": TEXTS[0]}]
+    turns = [{"role": "user", "content": TEXTS[0]}]
     rendered = str(peer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False))
-    if tokens.encode(rendered, specials=True) != render(tokens, turns):
+    if tokens.encode(rendered, specials=True) != render(tokens, user(TEXTS[0])):
         found.append("the chat template gives other tokens in Transformers")
     return found
 

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 Status = Literal["ok", "warn", "fail"]
-NEEDED = ("numpy", "tokenizers", "safetensors", "pydantic", "sqlalchemy", "duckdb", "sacrebleu", "transformers")
+NEEDED = ("numpy", "tokenizers", "safetensors", "pydantic", "sqlalchemy", "duckdb", "sacrebleu")
 OPTIONAL = {  # module: (extra, what it is for)
     "tensorboard": ("train", "curves of a training run"),
-    "peft": ("train", "checking adapters against PEFT"),
+    "transformers": ("dev", "the reference that parity is tested against"),
+    "peft": ("dev", "checking adapters against PEFT"),
     "matplotlib": ("plots", "pictures"),
     "pynvml": ("energy", "measuring the energy of a GPU"),
     "psycopg": ("postgres", "results in PostgreSQL"),
