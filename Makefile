@@ -19,7 +19,7 @@ demo: .venv/base ## install, then the main job on real text with the embedded mo
 	$(BIN)/sibao demo
 
 test: .venv/dev system ## the test suite, without the slow tests
-	$(BIN)/pytest -m "not slow" -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slow" -n 2 --dist loadfile
 
 test-all: .venv/dev system ## every test
 	$(BIN)/pytest

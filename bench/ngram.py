@@ -130,14 +130,18 @@ class NGram:
         return np.where(place == 0, 0.0, -np.log(p))
 
 
-def seen_rows(folder: Path, length: int, seed: int, rows: int) -> tuple[Array, Array]:
-    """The tokens that a pretraining run reads in its first ``rows`` rows, as documents (each row once: a second epoch
-    holds no other text). A document that the last row cuts keeps the one token more that was its last target."""
+def seen_rows(folder: Path, length: int, seed: int, rows: int, *, whole: bool = False) -> tuple[Array, Array]:
+    """The tokens that a run reads in its first ``rows`` rows, as documents (each row once: a second epoch holds no other
+    text). A document that the last row cuts keeps the one token more that was its last target.
+
+    Args:
+        whole: the run kept documents whole (fine-tuning).
+    """
     from sibao.text.pack import TokenFile
     from sibao.training.batches import Batches
 
     file = TokenFile(folder)
-    batches = Batches(file, length, seed, whole=False)
+    batches = Batches(file, length, seed, whole=whole)
     last: dict[int, int] = {}
     for row in batches.plan(0)[:rows]:
         for document, _, end in row:

@@ -3,6 +3,7 @@ a Kneser-Ney 5-gram model over the tokens that the pretraining run saw."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import sys
@@ -43,14 +44,14 @@ def run_at(name: str) -> tuple[Path, int | None]:
     return Path(folder), int(step) if step else None
 
 
-def ngram(run: str, texts: dict[str, list[str]]) -> tuple[dict[str, list[Likelihood]], dict[str, Any]]:
+def ngram(runs: str, texts: dict[str, list[str]]) -> tuple[dict[str, list[Likelihood]], dict[str, Any]]:
     """The 5-gram model's log-likelihood of each text, by language, and what it was made from.
 
-    It is trained on the rows that the run read up to that step, with the run's tokenizer. As in ``score_text`` every
+    It is trained on the rows that the runs read up to that step, with their tokenizer. As in ``score_text`` every
     token of a text counts once and the mark that closes a document does not.
 
     Args:
-        run: the pretraining run, as ``run_at`` reads it.
+        runs: the pretraining run, and with commas between the fine-tuning run too, as ``run_at`` reads them.
     """
     if str(ROOT) not in sys.path:
         sys.path.append(str(ROOT))
@@ -60,10 +61,16 @@ def ngram(run: str, texts: dict[str, list[str]]) -> tuple[dict[str, list[Likelih
     from sibao.text.tokenizer import Tokenizer
     from sibao.workflows._run import saved_recipe
 
-    folder, step = run_at(run)
-    recipe, tokenizer = saved_recipe(folder), Tokenizer.load(folder / "tokenizer")
-    rows = (last_step(folder) if step is None else step) * recipe.run.rows
-    tokens, starts = seen_rows(folder / "tokens" / "train", recipe.data.sequence_length, recipe.run.seed, rows)
+    seen: list[Any] = []
+    for run in runs.split(","):
+        folder, step = run_at(run)
+        recipe, tokenizer = saved_recipe(folder), Tokenizer.load(folder / "tokenizer")
+        rows = (last_step(folder) if step is None else step) * recipe.run.rows
+        whole = recipe.objective.name == "sft"
+        length, seed = recipe.data.sequence_length, recipe.run.seed
+        tokens, starts = seen_rows(folder / "tokens" / "train", length, seed, rows, whole=whole)
+        seen += [tokens[a:b] for a, b in itertools.pairwise(starts.tolist())]
+    tokens, starts = documents_of(seen)
     model = NGram(tokens, starts, tokenizer.vocab_size, ORDER)
     found: dict[str, list[Likelihood]] = {}
     for language, group in texts.items():

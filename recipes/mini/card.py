@@ -141,7 +141,7 @@ def commands(kind: str, megabytes: float) -> str:
         f"cp -r PRETRAIN_RUN/checkpoints/step-NNNNNN {folder}/stable",
         f"sibao finetune recipes/mini/finetune.{kind}.toml",
         "python recipes/mini/ship.py FINETUNE_RUN/model",
-        f"python recipes/mini/measure.py mini --data {folder} --ngram PRETRAIN_RUN@NNNNNN",
+        f"python recipes/mini/measure.py mini --data {folder} --ngram PRETRAIN_RUN@NNNNNN,FINETUNE_RUN",
         "python recipes/mini/card.py --runs PRETRAIN_RUN@NNNNNN FINETUNE_RUN",
     ))  # fmt: skip
 
@@ -178,7 +178,7 @@ def _ngram(part: Row) -> str:
         return "\n\nThe Kneser-Ney 5-gram model was not measured here."
     return (
         f"\n\nThe {facts['order']}-gram model is interpolated modified Kneser-Ney over the {facts['tokens']:,} different tokens "
-        "that pretraining had read, with the same tokenizer (`bench/ngram.py`). mini was fine-tuned after that."
+        "that mini read in both phases, prompts and targets alike, with the same tokenizer (`bench/ngram.py`)."
     )
 
 

@@ -93,9 +93,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("model", help="model folder or name")
     parser.add_argument("--data", type=Path, default=Path("build/mini"), help="folder that prepare.py wrote")
     parser.add_argument("--limit", type=int, default=250, help="rows of each set (default 250)")
-    parser.add_argument(
-        "--ngram", help="pretraining run FOLDER[@STEP] for the 5-gram model, or a JSON of bench/ngram.py"
-    )
+    parser.add_argument("--ngram", help="runs FOLDER[@STEP],FOLDER for the 5-gram model, or a JSON of bench/ngram.py")
     parser.add_argument("--parts", help="only these, with commas between; the others stay as they are in --out")
     parser.add_argument("--out", type=Path, default=Path("build/mini/measured.json"))
     return parser.parse_args()

@@ -93,7 +93,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("model", type=Path, help="folder of the finished model, RUN/model")
     parser.add_argument("--tokenizer", type=Path, help="folder of the tokenizer (default: the model's own)")
-    parser.add_argument("--context", type=int, default=768, help="tokens the model says it holds (default 768)")
+    parser.add_argument("--context", type=int, default=512, help="tokens the model says it holds (default 512)")
     parser.add_argument("--out", type=Path, default=TARGET)
     args = parser.parse_args()
     args.out.parent.mkdir(parents=True, exist_ok=True)
