@@ -5,7 +5,9 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.cli.conftest import Run, command, environment
@@ -76,7 +78,10 @@ def test_bytes_that_are_no_text_are_refused(qwen_folder: Path) -> None:
 
 def test_control_c_ends_quietly() -> None:
     args = command(["generate", "-", "--model", "mock:echo"])
-    with subprocess.Popen(args, stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()) as process:
+    # a test run in the background ignores Ctrl-C, and its children would inherit that
+    listening = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE, "preexec_fn": listening}
+    with subprocess.Popen(args, env=environment(), **pipes) as process:
         assert process.stderr
         time.sleep(2)  # until it waits for its standard input
         process.send_signal(signal.SIGINT)

@@ -30,7 +30,9 @@ COMMANDS = [
 
 def test_files_are_complete_and_small() -> None:
     files = {p.name: p.stat().st_size for p in MINI.iterdir() if p.is_file()}
-    assert {"config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json", "README.md"} <= set(files)
+    assert {"config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json", "README.md"} <= set(
+        files
+    )
     assert sum(files.values()) <= 40 * 10**6
     assert all(size <= 15 * 10**6 for size in files.values())
     config = json.loads((MINI / "config.json").read_text())

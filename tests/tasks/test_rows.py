@@ -46,6 +46,11 @@ def test_translation_names_the_missing_side(row: dict[str, object], field: str) 
     assert caught.value.field == field
 
 
+def test_a_table_with_a_column_for_each_language() -> None:
+    inputs, target = translate.TASK.read({"en": "Good morning.", "zh": "早上好。"}, to="en")
+    assert (inputs.text, target) == ("早上好。", "Good morning.")
+
+
 def test_a_one_sided_translation_cannot_be_trained_on() -> None:
     with pytest.raises(DataError):
         translate.TASK.training_pairs({"translation": {"zh": "早上好。"}})

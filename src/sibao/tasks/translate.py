@@ -55,7 +55,8 @@ class Translate(Task[Inputs]):
         """``{"translation": {"en", "zh"}}``; ``to`` defaults to ``en``. The target may be missing, the source not."""
         check_choice("to", options.get("to") or "en", LANGUAGES)
         to = _language(options.get("to") or "en")
-        pair = {k: row[k] for k in LANGUAGES if k in row} if "translation" not in row else row["translation"]
+        flat = {side: row[side] for side in LANGUAGES if side in row}  # a table with one column for each language
+        pair = row.get("translation", flat or None)
         if not isinstance(pair, dict):
             raise DataError(f"got {type(pair).__name__}, wanted an object with 'en' and 'zh'", field="translation")
         inputs = Inputs(text_field(pair, other(to)), to)
