@@ -26,12 +26,12 @@ HUB_TASKS = {
     "summarize": "summarization", "generate": "text-generation",
 }  # fmt: skip
 SIZE_EN = {
-    "cpu": "**This is the `cpu` size, trained on {cores} CPU cores in a few hours, and much smaller and less trained than "
+    "cpu": "**This is the `cpu` size, trained on {cores} CPU cores in {hours:.1f} hours, and much smaller and less trained than "
     "the `gpu` size** that the same recipe makes on a graphics card.",
     "gpu": "This is the `gpu` size of the recipe, trained on one graphics card.",
 }
 SIZE_ZH = {
-    "cpu": "**本版为 `cpu` 规格，只用 {cores} 个处理器核心训练数小时，比同一配方的 `gpu` 规格小得多、学得少得多。**",
+    "cpu": "**本版为 `cpu` 规格，只用 {cores} 个处理器核心训练了 {hours:.1f} 小时，比同一配方的 `gpu` 规格小得多、学得少得多。**",
     "gpu": "本版为 `gpu` 规格，在一张显卡上训练。",
 }
 
@@ -151,11 +151,12 @@ def render(measured: Row, manifest: Row, phases: list[Phase]) -> str:
     parts, facts, kind = measured["parts"], measured["facts"], size(phases)
     machine, pretrain = measured["machine"], manifest["sources"]["pretrain"].values()
     seen = sum(phase.tokens for phase in phases if phase.name == "pretraining")
+    took = {"cores": machine["cores"], "hours": sum(phase.seconds for phase in phases) / 3600}
     values = {
         "front": front(parts), "parameters": f"{facts['parameters'] / 1e6:.1f}",
         "embedding": f"{facts['embedding_parameters'] / 1e6:.1f}", "vocab_size": f"{facts['shape']['vocab_size']:,}",
         "context": str(facts["shape"]["max_position_embeddings"]), "pretrain_tokens": f"{seen / 1e6:.1f}",
-        "size_en": SIZE_EN[kind].format(cores=machine["cores"]), "size_zh": SIZE_ZH[kind].format(cores=machine["cores"]),
+        "size_en": SIZE_EN[kind].format(**took), "size_zh": SIZE_ZH[kind].format(**took),
         "headline_zh": headline_zh(parts), "shape": shape(facts), "limit": str(measured["limit"]),
         "pretrain_megabytes": f"{sum(row['bytes'] for row in pretrain) / 1e6:.1f}",
         "pretrain_documents": f"{sum(row['documents'] for row in pretrain):,}",

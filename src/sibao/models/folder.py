@@ -147,8 +147,10 @@ def load_model(folder: Path | str, dtype: torch.dtype | None = None) -> Decoder:
     """
     folder = Path(folder)
     name, config = read_config(folder)
-    with torch.device("meta"):
-        model = Decoder(config)
+    try:
+        model = Decoder(config)  # its memory stays untouched; the checkpoint's tensors take its place
+    except RuntimeError as error:
+        raise ModelError(f"{folder}: config.json asks for more memory than there is: {error}") from None
     wanted = {k: v.shape for k, v in model.state_dict().items()}
     state = read_weights(folder, name, config, wanted)
     if dtype is not None:
@@ -159,7 +161,6 @@ def load_model(folder: Path | str, dtype: torch.dtype | None = None) -> Decoder:
     model.load_state_dict(state, assign=True)
     if config.tie_word_embeddings:
         model.lm_head.weight = model.embed_tokens.weight
-    _restore_buffers(model, config)
     return model.eval()
 
 
@@ -170,14 +171,6 @@ def _refuse_nan(folder: Path, state: dict[str, Tensor]) -> None:
         # a sum is one cheap pass, and any NaN or infinity survives in it; float16 sums would overflow by themselves
         if not torch.isfinite(tensor.sum(dtype=torch.float64 if tensor.dtype == torch.float64 else torch.float32)):
             raise ModelError(f"{folder}: {key} holds NaN or infinity", hint="the file is damaged, or training diverged")
-
-
-def _restore_buffers(model: Decoder, config: DecoderConfig) -> None:
-    """Rotary tables are computed, not stored; those made on the meta device hold no numbers."""
-    if config.positions == "rope":
-        from sibao.nn.rope import rope_table
-
-        model.rope_cos, model.rope_sin = rope_table(config.head_dim, config.max_position_embeddings, config.rope_theta)
 
 
 def save_model(

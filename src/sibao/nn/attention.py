@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from sibao.nn.cache import CacheView
 from sibao.nn.config import DecoderConfig
+from sibao.nn.linear import Linear
 from sibao.nn.norm import RMSNorm
 from sibao.nn.rope import rotate
 
@@ -46,10 +47,10 @@ class Attention(nn.Module):
             config.head_dim,
         )
         D = config.hidden_size
-        self.q_proj = nn.Linear(D, config.query_size, bias=config.qkv_bias)
-        self.k_proj = nn.Linear(D, config.key_size, bias=config.qkv_bias)
-        self.v_proj = nn.Linear(D, config.key_size, bias=config.qkv_bias)
-        self.o_proj = nn.Linear(config.query_size, D, bias=config.out_bias)
+        self.q_proj = Linear(D, config.query_size, bias=config.qkv_bias)
+        self.k_proj = Linear(D, config.key_size, bias=config.qkv_bias)
+        self.v_proj = Linear(D, config.key_size, bias=config.qkv_bias)
+        self.o_proj = Linear(config.query_size, D, bias=config.out_bias)
         self.q_norm = RMSNorm(config.head_dim, config.norm_eps) if config.qk_norm else nn.Identity()
         self.k_norm = RMSNorm(config.head_dim, config.norm_eps) if config.qk_norm else nn.Identity()
 

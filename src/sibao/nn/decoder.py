@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from sibao.nn.attention import Attention, window_mask
 from sibao.nn.cache import CacheView, KVCache
 from sibao.nn.config import DecoderConfig
+from sibao.nn.linear import Linear, embedding
 from sibao.nn.mlp import MLP
 from sibao.nn.norm import make_norm
 from sibao.nn.rope import rope_table
@@ -39,11 +40,6 @@ class Layer(nn.Module):
         return x_BTD + self.mlp(self.post_attention_layernorm(x_BTD))
 
 
-def _embedding(entries: int, width: int) -> nn.Embedding:
-    """A table without numbers in it: PyTorch's own initialisation would import its compiler, more than a second of start-up."""
-    return nn.Embedding.from_pretrained(torch.empty(entries, width), freeze=False)
-
-
 class Decoder(nn.Module):
     """A causal language model. Its weights mean nothing until ``initialize`` or a checkpoint fills them."""
 
@@ -53,13 +49,13 @@ class Decoder(nn.Module):
     def __init__(self, config: DecoderConfig) -> None:
         super().__init__()
         self.config = config
-        self.embed_tokens = _embedding(config.vocab_size, config.hidden_size)
+        self.embed_tokens = embedding(config.vocab_size, config.hidden_size)
         self.embed_positions = (
-            _embedding(config.max_position_embeddings, config.hidden_size) if config.positions == "learned" else None
+            embedding(config.max_position_embeddings, config.hidden_size) if config.positions == "learned" else None
         )
         self.layers = nn.ModuleList(Layer(config, i) for i in range(config.num_hidden_layers))
         self.norm = make_norm(config.norm, config.hidden_size, config.norm_eps)
-        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.lm_head = Linear(config.hidden_size, config.vocab_size, bias=False)
         if config.tie_word_embeddings:
             self.lm_head.weight = self.embed_tokens.weight
         if config.positions == "rope":

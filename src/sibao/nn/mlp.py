@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sibao.nn.config import DecoderConfig
+from sibao.nn.linear import Linear
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "silu": F.silu,
@@ -24,9 +25,9 @@ class MLP(nn.Module):
         super().__init__()
         D, F_ = config.hidden_size, config.intermediate_size
         self.activation = ACTIVATIONS[config.activation]
-        self.gate_proj = nn.Linear(D, F_, bias=config.mlp_bias) if config.gated_mlp else None
-        self.up_proj = nn.Linear(D, F_, bias=config.mlp_bias)
-        self.down_proj = nn.Linear(F_, D, bias=config.mlp_bias)
+        self.gate_proj = Linear(D, F_, bias=config.mlp_bias) if config.gated_mlp else None
+        self.up_proj = Linear(D, F_, bias=config.mlp_bias)
+        self.down_proj = Linear(F_, D, bias=config.mlp_bias)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.gate_proj is None:
