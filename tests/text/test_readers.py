@@ -185,6 +185,12 @@ def test_squad_is_flattened(tmp_path: Path) -> None:
     assert {kind_of(row) for row in rows} == {"qa"}
 
 
+@pytest.mark.parametrize("paragraphs", [["床前明月光，", "疑是地上霜。"], [], None, [{"line": 1}]])
+def test_a_field_named_paragraphs_does_not_make_an_article(tmp_path: Path, paragraphs: object) -> None:
+    rows = [{"title": "静夜思", "paragraphs": paragraphs}]
+    assert list(read_rows(put(tmp_path, "a.json", json.dumps(rows)))) == rows
+
+
 def test_squad_faults_name_the_field(tmp_path: Path) -> None:
     broken = json.loads(json.dumps(SQUAD))
     broken["data"][0]["paragraphs"][0]["qas"][0]["answers"][0]["answer_start"] = "3"

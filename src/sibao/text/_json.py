@@ -10,7 +10,7 @@ from typing import Any
 
 from sibao.core.types import Row
 from sibao.text._source import MAX_LINE, Broken, Fault, decode, lines, too_long
-from sibao.text._squad import flatten
+from sibao.text._squad import flatten, is_article
 
 Found = tuple[int, Row | Fault]
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -201,7 +201,7 @@ def _array(stream: _Stream) -> Iterator[Found]:
         line = stream.line
         try:
             row = as_row(stream.value())
-            for found in flatten(row) if "paragraphs" in row else [row]:
+            for found in flatten(row) if is_article(row) else [row]:
                 yield line, found
         except Broken:
             raise

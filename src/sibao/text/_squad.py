@@ -9,6 +9,14 @@ from sibao.core.types import Row
 from sibao.text._source import Fault
 
 
+def is_article(row: Row) -> bool:
+    """Whether a row is an article of SQuAD JSON; other data have a field ``paragraphs`` too (poems, as lists of lines)."""
+    paragraphs = row.get("paragraphs")
+    return isinstance(paragraphs, list) and any(
+        isinstance(p, dict) and p.keys() & {"qas", "context"} for p in paragraphs
+    )
+
+
 def flatten(article: Row) -> Iterator[Row | Fault]:
     """One row for each question: ``id, title, context, question, answers{text, answer_start}``.
 
