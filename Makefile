@@ -33,7 +33,7 @@ lint: .venv/dev ## style, types, floors of the house
 bench: .venv/dev ## the project's own figures
 	$(BIN)/python bench/run.py
 
-bench-peers: .venv/dev ## the same beside other projects, each in an environment of its own
+bench-peers: .venv/dev ## the same beside Transformers
 	$(BIN)/python bench/peers.py
 
 docs: .venv/dev ## rewrite the generated documents
