@@ -107,6 +107,17 @@ def save_recipe(folder: Path, recipe: Recipe) -> None:
     write_text(folder / RECIPE, json.dumps(recipe.model_dump(), indent=2, ensure_ascii=False) + "\n")
 
 
+def resumed_recipe(folder: Path, steps: int | None, max_minutes: float | None) -> Recipe:
+    """The saved recipe with what a resumed run says instead, saved again: a new number of steps, a limit of this part."""
+    recipe = saved_recipe(folder)
+    changes: dict[str, Any] = {"run": recipe.run.model_copy(update={"max_minutes": max_minutes})}
+    if steps is not None:
+        changes["schedule"] = recipe.schedule.model_copy(update={"steps": steps})
+    recipe = recipe.model_copy(update=changes)
+    save_recipe(folder, recipe)
+    return recipe
+
+
 def watchers(folder: Path, bar: Any) -> list[Callback]:
     """Log file, bar, and TensorBoard where it is installed."""
     callbacks: list[Callback] = [JsonlLog(folder / LOG), Bar(bar)]

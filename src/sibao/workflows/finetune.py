@@ -25,7 +25,7 @@ from sibao.training.loop import Job
 from sibao.training.objectives import sft
 from sibao.training.recipe import DataFile, DataSection, Recipe, parse_recipe
 from sibao.workflows._examples import Examples
-from sibao.workflows._run import CHECKPOINTS, RunRecord, TrainingResult, find_run, run_job, save_recipe, saved_recipe
+from sibao.workflows._run import CHECKPOINTS, RunRecord, TrainingResult, find_run, resumed_recipe, run_job, save_recipe
 from sibao.workflows.pretrain import compile_layers, write_folder
 
 
@@ -104,19 +104,15 @@ def resume(
 ) -> TrainingResult:
     """Continue a run from its newest checkpoint; see ``pretrain.resume``."""
     run, folder = find_run(run)
-    recipe = saved_recipe(folder)
-    changes: dict[str, Any] = {"run": recipe.run.model_copy(update={"max_minutes": max_minutes})}
-    if steps is not None:
-        changes["schedule"] = recipe.schedule.model_copy(update={"steps": steps})
-    recipe = recipe.model_copy(update=changes)
-    save_recipe(folder, recipe)
+    recipe = resumed_recipe(folder, steps, max_minutes)
     path = checkpoint.latest(folder / CHECKPOINTS)
     record = RunRecord("finetune", recipe.model.base or "", recipe.model_dump(), run=run)
-    parts = _parts(recipe)
-    if recipe.adapter is not None:
-        load_adapter(parts.model, path, parts.family)
-    else:
-        parts = replace(parts, model=load_model(path))
+    with record.guarded():
+        parts = _parts(recipe)
+        if recipe.adapter is not None:
+            load_adapter(parts.model, path, parts.family)
+        else:
+            parts = replace(parts, model=load_model(path))
     return _train(recipe, parts, record, folder, path, quiet, None)
 
 

@@ -25,7 +25,7 @@ from sibao.training.batches import Batches
 from sibao.training.loop import Job
 from sibao.training.objectives import causal
 from sibao.training.recipe import DataFile, Recipe
-from sibao.workflows._run import CHECKPOINTS, RunRecord, TrainingResult, find_run, run_job, save_recipe, saved_recipe
+from sibao.workflows._run import CHECKPOINTS, RunRecord, TrainingResult, find_run, resumed_recipe, run_job, save_recipe
 
 
 def pretrain(recipe: Recipe, *, quiet: bool = False) -> TrainingResult:
@@ -66,12 +66,7 @@ def resume(
         max_minutes: stop after so long, with a checkpoint.
     """
     run, folder = find_run(run)
-    recipe = saved_recipe(folder)
-    changes: dict[str, Any] = {"run": recipe.run.model_copy(update={"max_minutes": max_minutes})}
-    if steps is not None:
-        changes["schedule"] = recipe.schedule.model_copy(update={"steps": steps})
-    recipe = recipe.model_copy(update=changes)
-    save_recipe(folder, recipe)
+    recipe = resumed_recipe(folder, steps, max_minutes)
     record = RunRecord("pretrain", recipe.run.name, recipe.model_dump(), run=run)
     with record.guarded():
         path = checkpoint.latest(folder / CHECKPOINTS) if checkpoint.checkpoints(folder / CHECKPOINTS) else None
