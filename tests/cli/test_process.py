@@ -89,12 +89,9 @@ def test_control_c_ends_quietly() -> None:
         assert b"Traceback" not in process.stderr.read()
 
 
-def test_help_is_quick_and_loads_no_torch() -> None:
+def test_help_loads_nothing_heavy() -> None:
     found = loaded("--help")
     assert not {"torch", "transformers", "numpy", "sqlalchemy", "duckdb", "tokenizers"} & found
-    began = time.perf_counter()
-    subprocess.run(command(["--help"]), capture_output=True, env=environment(), check=True, timeout=60)
-    assert time.perf_counter() - began < 2  # 0.2 s alone; other tests may be running
 
 
 def test_only_the_file_of_the_command_is_loaded() -> None:

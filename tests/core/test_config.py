@@ -143,14 +143,10 @@ def test_any_text_is_a_value_or_one_clear_error(text: str) -> None:
             assert name in error.message
 
 
-def test_importing_settings_is_cheap() -> None:
-    code = (
-        "import sibao, sys, time, pathlib, dataclasses; began = time.perf_counter(); import sibao.core.config;"
-        "print(time.perf_counter() - began, 'pydantic' in sys.modules)"
-    )
-    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=_path()) for _ in range(3)]
-    assert all("False" in run.stdout for run in runs), runs[0].stderr
-    assert min(float(run.stdout.split()[0]) for run in runs) < 0.02
+def test_importing_settings_loads_no_pydantic() -> None:
+    code = "import sys, sibao.core.config; print('pydantic' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=_path(), check=True)
+    assert done.stdout.strip() == "False"
 
 
 def _path() -> dict[str, str]:

@@ -61,7 +61,7 @@ def test_readers_do_not_wait_for_a_writer(store: str) -> None:
         connection.execute(sa.text("UPDATE runs SET model = 'other'"))
         began = time.perf_counter()
         assert runs.get_run(run).model == "m"
-        assert time.perf_counter() - began < 1
+        assert time.perf_counter() - began < database.BUSY_SECONDS / 2
     assert runs.get_run(run).model == "other"
 
 

@@ -68,6 +68,6 @@ def test_a_sentence_never_crosses_a_paragraph(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["." * 50_000 + "x", " " * 50_000 + "x", "\n" * 50_000 + "x", "”" * 50_000])
 def test_long_runs_take_linear_time(text: str) -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()  # this process alone: other work on the machine does not count
     assert "".join(sentences(text)) == text
-    assert time.perf_counter() - begun < 5
+    assert time.process_time() - begun < 5  # 4 ms; quadratic time is minutes
