@@ -22,8 +22,9 @@ import parts
 from sibao.core.energy import EnergyMeter
 from sibao.core.paths import write_text
 from sibao.core.system import machine
-from sibao.models.folder import read_config, weight_files
+from sibao.models.folder import read_config
 from sibao.models.names import resolve
+from sibao.models.weights import weight_files
 from sibao.providers.load import load
 
 Row = dict[str, Any]

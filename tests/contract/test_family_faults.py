@@ -108,7 +108,7 @@ def _bytes(t: dict[str, Tensor]) -> None:
     [
         (_missing, r"1 tensors missing \(layers.1.mlp.up_proj.weight\), 0 too many"),
         (_extra, r"0 tensors missing \(\), 1 too many \(layers.0.self_attn.q_proj.bias\)"),
-        (_stranger, r"model.safetensors holds a tensor 'visual.weight' that qwen3 does not have"),
+        (_stranger, r"model.safetensors holds a tensor 'visual.weight' that the family does not have"),
         (_shape, r"norm.weight has shape \[31\], config.json wants \[32\]"),
         (_nan, r"layers.1.mlp.down_proj.weight holds NaN or infinity"),
         (_infinite, r"embed_tokens.weight holds NaN or infinity"),

@@ -16,7 +16,8 @@ from torch import Tensor
 from sibao.core.errors import BadInput, ModelError
 from sibao.core.paths import atomic_path, write_text
 from sibao.models.base import Rename, matcher
-from sibao.models.folder import family_of, read_json
+from sibao.models.folder import family_of
+from sibao.models.weights import read_json
 from sibao.nn.decoder import Decoder
 from sibao.nn.lora import adapted, add_lora
 

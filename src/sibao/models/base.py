@@ -129,7 +129,8 @@ LLAMA_RENAMES = (
 )
 
 
-def _fill(name: str, layer: str) -> str:
+def fill(name: str, layer: str) -> str:
+    """A tensor's name with the layer number in its place."""
     return name.replace("{i}", layer)
 
 
@@ -151,11 +152,11 @@ def split_fused(rule: Rename, layer: str, tensor: Tensor, sizes: list[int]) -> d
     if rule.transpose:
         tensor = tensor.t()
     parts = tensor.split(sizes, dim=0) if len(rule.fused) > 1 else (tensor,)
-    return {_fill(n, layer): part for n, part in zip(rule.fused, parts, strict=True)}
+    return {fill(n, layer): part for n, part in zip(rule.fused, parts, strict=True)}
 
 
-def to_checkpoint(renames: tuple[Rename, ...], state: Mapping[str, Tensor], layers: int) -> dict[str, Tensor]:
-    """Decoder tensors under their checkpoint names, fused and transposed as the family stores them.
+def to_checkpoint(renames: tuple[Rename, ...], state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The network's tensors under their checkpoint names, fused and transposed as the family stores them.
 
     Raises:
         ModelError: a tensor that the family has no name for (an adapter's, or another family's).
@@ -164,13 +165,14 @@ def to_checkpoint(renames: tuple[Rename, ...], state: Mapping[str, Tensor], laye
 
     out: dict[str, Tensor] = {}
     left = set(state)
+    layers = 1 + max((int(n) for name in state for n in re.findall(r"\.(\d+)\.", name)), default=0)
     for rule in renames:
         for i in range(layers if "{i}" in rule.checkpoint else 1):
-            names = [_fill(n, str(i)) for n in rule.fused]
+            names = [fill(n, str(i)) for n in rule.fused]
             if all(n in state for n in names):
                 left.difference_update(names)
                 tensor = torch.cat([state[n] for n in names]) if len(names) > 1 else state[names[0]]
-                out[_fill(rule.checkpoint, str(i))] = tensor.t() if rule.transpose else tensor
+                out[fill(rule.checkpoint, str(i))] = tensor.t() if rule.transpose else tensor
     if left:
         raise ModelError(
             f"the family has no name for {len(left)} tensors of this model ({', '.join(sorted(left)[:3])})",

@@ -14,6 +14,7 @@ from sibao.nn.cache import CacheView, KVCache
 from sibao.nn.config import DecoderConfig
 from sibao.nn.linear import Linear, embedding
 from sibao.nn.mlp import MLP
+from sibao.nn.network import Network
 from sibao.nn.norm import make_norm
 from sibao.nn.rope import rope_table
 
@@ -40,9 +41,10 @@ class Layer(nn.Module):
         return x_BTD + self.mlp(self.post_attention_layernorm(x_BTD))
 
 
-class Decoder(nn.Module):
+class Decoder(Network):
     """A causal language model. Its weights mean nothing until ``initialize`` or a checkpoint fills them."""
 
+    config: DecoderConfig
     rope_cos: Tensor
     rope_sin: Tensor
 
@@ -56,8 +58,8 @@ class Decoder(nn.Module):
         self.layers = nn.ModuleList(Layer(config, i) for i in range(config.num_hidden_layers))
         self.norm = make_norm(config.norm, config.hidden_size, config.norm_eps)
         self.lm_head = Linear(config.hidden_size, config.vocab_size, bias=False)
-        if config.tie_word_embeddings:
-            self.lm_head.weight = self.embed_tokens.weight
+        self.tied = {"lm_head.weight": "embed_tokens.weight"} if config.tie_word_embeddings else {}
+        self.tie()
         if config.positions == "rope":
             cos, sin = rope_table(config.head_dim, config.max_position_embeddings, config.rope_theta)
             self.register_buffer("rope_cos", cos, persistent=False)

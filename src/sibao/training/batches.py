@@ -6,8 +6,10 @@ Documents never see each other: each position carries the number of its document
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -15,6 +17,50 @@ from torch import Tensor
 
 from sibao.core.errors import BadInput
 from sibao.text.pack import TokenFile
+
+
+class AnyBatch(Protocol):
+    """Rows of one step, whatever the objective reads."""
+
+    @property
+    def size(self) -> int:
+        """Positions the model reads (padding included): what speed is counted in."""
+        ...
+
+    @property
+    def target_tokens(self) -> int:
+        """Positions (or rows) that carry loss: what the loss is divided by."""
+        ...
+
+    def bytes_of(self, sizes: Tensor) -> int:
+        """Bytes of text that the targets stand for, given those of each token [V]; 0 where that says nothing."""
+        ...
+
+    def to(self, device: str) -> AnyBatch:
+        """The same rows on a device."""
+        ...
+
+    def split(self, rows: int) -> Sequence[AnyBatch]:
+        """Micro-batches of at most ``rows`` rows."""
+        ...
+
+
+class RowSource(Protocol):
+    """Rows in an order that is a pure function of the seed."""
+
+    def rows(self, first: int, count: int) -> AnyBatch:
+        """Rows ``first`` … ``first + count - 1`` of the endless sequence of epochs. Whatever is drawn for a row (what is
+        masked, say) is a function of (seed, number of the row)."""
+        ...
+
+    def spread(self, count: int) -> list[int]:
+        """Numbers of ``count`` rows, evenly spread over the first epoch."""
+        ...
+
+    def at(self, rows: list[int]) -> AnyBatch:
+        """These rows of the first epoch; what is drawn for them is always the same."""
+        ...
+
 
 IGNORE = -100
 """Target of a position that carries no loss (the value of ``torch.nn.functional.cross_entropy``)."""
@@ -41,6 +87,15 @@ class Batch:
         T = self.ids.shape[1]
         same = self.documents[:, :, None] == self.documents[:, None, :]
         return (same & torch.ones(T, T, dtype=torch.bool, device=same.device).tril())[:, None]
+
+    @property
+    def size(self) -> int:
+        """Positions, padding included."""
+        return self.ids.numel()
+
+    def bytes_of(self, sizes: Tensor) -> int:
+        """Bytes of text of the targets, given those of each token [V]."""
+        return int(sizes[self.targets[self.targets != IGNORE]].sum())
 
     @property
     def target_tokens(self) -> int:

@@ -19,9 +19,9 @@ from types import FrameType, ModuleType
 import torch
 
 from sibao.core.errors import TrainingError
-from sibao.nn.decoder import Decoder
+from sibao.nn.network import Network
 from sibao.training import checkpoint
-from sibao.training.batches import IGNORE, Batch, Batches
+from sibao.training.batches import AnyBatch, RowSource
 from sibao.training.callbacks import Callback, EvalLog, StepLog
 from sibao.training.optim import make_optimizers, set_rate
 from sibao.training.recipe import Recipe
@@ -38,17 +38,17 @@ class Job:
     """
 
     recipe: Recipe
-    model: Decoder
+    model: Network
     objective: ModuleType
-    train: Batches
+    train: RowSource
     folder: Path
     write_model: Callable[[Path], None]
-    valid: Batches | None = None
+    valid: RowSource | None = None
     token_bytes: torch.Tensor | None = None
     callbacks: list[Callback] = field(default_factory=list)
     sample: Callable[[], tuple[str, ...]] | None = None
     joules: Callable[[], float] = lambda: 0.0
-    compiled: Callable[[Decoder], None] | None = None
+    compiled: Callable[[Network], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def train(job: Job, resume: Path | None = None) -> Outcome:
 
 
 @torch.no_grad()
-def _settle(model: Decoder) -> None:
+def _settle(model: Network) -> None:
     """Give every weight memory of its own, aligned and in order. Weights just read from a file lie where the file put
     them, and matrix products may round otherwise there: a resumed run would leave the track in the last bit."""
     for parameter in model.parameters():
@@ -185,13 +185,13 @@ def _step(job: Job, state: checkpoint.State, optimizers: list[torch.optim.Optimi
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
     state.step += 1
-    state.tokens += whole.ids.numel()
+    state.tokens += whole.size
     state.losses = [total]
-    speed = whole.ids.numel() / (time.monotonic() - began)
+    speed = whole.size / (time.monotonic() - began)
     return StepLog(state.step, total, norm, rate, state.tokens, speed, state.joules)
 
 
-def _loss(job: Job, batch: Batch) -> torch.Tensor:
+def _loss(job: Job, batch: AnyBatch) -> torch.Tensor:
     with autocast(job.recipe):
         return job.objective.loss_sum(job.model, batch.to(job.recipe.run.device))
 
@@ -211,7 +211,7 @@ def valid_nats(job: Job) -> tuple[float, int, int]:
         total += _loss(job, batch).item()
         count += batch.target_tokens
         if job.token_bytes is not None:
-            size += int(job.token_bytes[batch.targets[batch.targets != IGNORE]].sum())
+            size += batch.bytes_of(job.token_bytes)
     return total, count, size
 
 

@@ -15,7 +15,7 @@ def make_optimizers(model: nn.Module, section: OptimizerSection) -> list[torch.o
     (arXiv 2502.16982, eq. 4), so that one number suits both.
     """
     trained = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
-    inner = [p for n, p in trained if p.dim() == 2 and n.startswith("layers.")] if section.name == "muon" else []
+    inner = [p for n, p in trained if p.dim() == 2 and "layers." in n] if section.name == "muon" else []
     taken = {id(p) for p in inner}
     rest = [p for _, p in trained if id(p) not in taken]
     rate = (section.adam_lr if section.name == "muon" else None) or section.lr

@@ -63,9 +63,11 @@ class DataSection(Section):
 
 
 class ObjectiveSection(Section):
-    """``causal``: next token everywhere. ``sft``: loss on the target (the assistant's turns) only."""
+    """What is learned. Pretraining: ``causal`` (next token everywhere), ``masked`` (encoders), ``span_corruption``
+    (encoder-decoders). Fine-tuning: ``sft`` (loss on the target, the assistant's turns, only), ``seq2seq``
+    (encoder-decoders), ``dpo`` (preferences), ``classify`` and ``span`` (heads of encoders)."""
 
-    name: Literal["causal", "sft"] = "causal"
+    name: Literal["causal", "masked", "span_corruption", "sft", "seq2seq", "dpo", "classify", "span"] = "causal"
 
 
 class AdapterSection(Section):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from sibao.core.config import settings
 from sibao.core.errors import BadInput, ConfigError, ModelError
@@ -16,6 +17,7 @@ from sibao.core.paths import runs_dir, write_text
 from sibao.models.base import Keys
 from sibao.models.folder import family_of, load_model, save_model
 from sibao.nn.decoder import Decoder
+from sibao.nn.network import Network
 from sibao.text.pack import PackMeta, PackWriter, TokenFile, document_examples, tokenizer_hash
 from sibao.text.readers import expand, read_rows
 from sibao.text.rows import text_of
@@ -170,7 +172,7 @@ def token_keys(tokenizer: Tokenizer) -> dict[str, Any]:
 
 
 def write_folder(
-    model: Decoder, tokenizer: Tokenizer, family: str, folder: Path, dtype: torch.dtype | None = None
+    model: Network, tokenizer: Tokenizer, family: str, folder: Path, dtype: torch.dtype | None = None
 ) -> None:
     """A complete Hugging Face folder: config, weights, tokenizer, generation config."""
     save_model(model, folder, family, dtype=dtype, extra=token_keys(tokenizer))
@@ -180,10 +182,12 @@ def write_folder(
     write_text(folder / "generation_config.json", json.dumps(generation, indent=2) + "\n")
 
 
-def compile_layers(model: Decoder) -> None:
+def compile_layers(model: Network) -> None:
     """Compile each layer's forward: alike layers share one compilation, and parameter names stay as they are."""
-    for layer in model.layers:
-        layer.compile()
+    for module in model.modules():
+        if isinstance(module, nn.ModuleList):
+            for layer in module:
+                layer.compile()
 
 
 def sampler(recipe: Recipe, model: Decoder, tokenizer: Tokenizer) -> Any:
