@@ -86,7 +86,38 @@ def answer(data: Path, rng: random.Random) -> Splits:
     measured = {r["context"] for side in ("valid", "test") for r in splits[side]}
     splits["train"] = [r for r in splits["train"] if r["context"] not in measured] + made_questions(data)
     rng.shuffle(splits["train"])
+    splits["brief"] = [row for whole in splits["train"] if (row := brief(whole)) is not None]
     return splits
+
+
+def brief(row: Row, longest: int = 110) -> Row | None:
+    """The row with only the sentences around its answer: copying is learned on short passages first.
+
+    ``longest``: characters of a Chinese passage; three times as many of an English one. None: the answer's own
+    sentence is longer, or the passage is short already.
+    """
+    room = longest * (3 if row["lang"] == "en" else 1)
+    text, said = row["context"], row["answers"]["text"][0]
+    ends = [m.end() for m in re.finditer(r"[。！？；\n]|[.!?] (?=[A-Z])", text)]
+    begins, start = [0, *ends], row["answers"]["answer_start"][0]
+    begin = max(b for b in begins if b <= start)
+    end = min([e for e in ends if e >= start + len(said)] or [len(text)])
+    if len(text) <= room or end - begin > room:
+        return None
+    while True:  # grow by a sentence on either side while there is room
+        before, after = (
+            max((b for b in begins if b < begin), default=begin),
+            min((e for e in ends if e > end), default=end),
+        )
+        if before < begin and end - before <= room:
+            begin = before
+        elif after > end and after - begin <= room:
+            end = after
+        else:
+            break
+    passage = text[begin:end]
+    found = {"text": [said], "answer_start": [start - begin]}
+    return {**row, "context": passage, "answers": found} if passage[start - begin :].startswith(said) else None
 
 
 def summarize(data: Path) -> Splits:
