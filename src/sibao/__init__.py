@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["answer", "chat", "evaluate", "generate", "load", "summarize", "translate"]
+__all__ = ["answer", "chat", "describe", "evaluate", "generate", "load", "summarize", "translate"]
 
 
 def __getattr__(name: str) -> Any:

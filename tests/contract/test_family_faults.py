@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tests.contract.test_families import read_shape
+from tests.contract.peers import read_shape
 from torch import Tensor
 
 from sibao.core.errors import ModelError, UnknownName
@@ -40,8 +40,28 @@ def edit(folder: Path, **keys: Any) -> None:
         ({"quantization_config": {"bits": 4}}, r"does not know: quantization_config"),
         ({"model_type": "mamba"}, r"model_type 'mamba' is not implemented"),
         ({"model_type": None}, r"names no model_type"),
-        ({"rope_scaling": {"type": "linear", "factor": 2.0}}, r"rope scaling 'linear'; supported: 'default'"),
-        ({"rope_parameters": {"rope_type": "yarn", "factor": 4.0}}, r"rope scaling 'yarn'; supported: 'default'"),
+        (
+            {"rope_scaling": {"type": "dynamic", "factor": 2.0}},
+            r"rope scaling 'dynamic'; supported: 'default', 'linear'",
+        ),
+        ({"rope_parameters": {"rope_type": "spiral", "factor": 4.0}}, r"rope scaling 'spiral'; supported: 'default'"),
+        ({"rope_parameters": {"rope_type": "linear"}}, r"rope scaling 'linear' without factor"),
+        ({"rope_parameters": {"rope_type": "llama3", "factor": 2.0}}, r"without low_freq_factor, high_freq_factor$"),
+        (
+            {"rope_parameters": {"rope_type": "yarn", "factor": "4"}},
+            r"rope parameter factor = '4'; wanted a number above 0",
+        ),
+        (
+            {"rope_parameters": {"rope_type": "yarn", "factor": -4}},
+            r"rope parameter factor = -4; wanted a number above 0",
+        ),
+        ({"rope_parameters": {"rope_type": "yarn", "factor": 4, "speed": 2}}, r"does not know: speed"),
+        ({"rope_parameters": {"rope_type": "linear", "factor": 4, "beta_fast": 2}}, r"does not know: beta_fast"),
+        (
+            {"rope_parameters": {"rope_type": "longrope", "short_factor": [1, 2], "long_factor": [1, 2]}},
+            r"scaling has 2 numbers in short_factor, wanted 8: half of the dims that are turned",
+        ),
+        ({"rope_theta": 0.5, "rope_parameters": None}, r"the rotary base is 0.5, wanted a number above 1"),
         ({"rope_parameters": {"rope_theta": 1e4, "partial_rotary_factor": 0.5}}, r"not know: partial_rotary_factor"),
         ({"rope_parameters": 3}, r"rope_parameters = 3; wanted an object"),
         ({"hidden_size": None}, r"lacks 'hidden_size'"),
@@ -50,8 +70,13 @@ def edit(folder: Path, **keys: Any) -> None:
         ({"num_key_value_heads": 3}, r"4 query heads cannot share 3 key/value heads"),
         ({"head_dim": 15}, r"head_dim 15 is odd"),
         ({"hidden_act": "relu"}, r"hidden_act = 'relu'; supported: 'silu'"),
-        ({"use_sliding_window": True}, r"sliding windows in some layers"),
-        ({"layer_types": ["full_attention", "sliding_attention"]}, r"sliding windows in some layers"),
+        ({"layer_types": ["full_attention", "sliding_attention"]}, r"sliding windows in some layers and says no size"),
+        ({"layer_types": ["full_attention", "linear_attention"]}, r"layer_types with linear_attention; supported"),
+        (
+            {"use_sliding_window": True, "layer_types": ["full_attention"]},
+            r"layer_types names 1 layers, the model has 2",
+        ),
+        ({"use_sliding_window": True, "sliding_window": 0}, r"sliding_window is 0, wanted a whole number"),
     ],
     ids=lambda v: ",".join(v) if isinstance(v, dict) else "",
 )
@@ -65,6 +90,45 @@ def test_a_config_that_cannot_be_honoured_is_refused(folder: Path, keys: dict[st
 def test_variants_of_gpt2_are_refused(key: str, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({**family_of("gpt2").TINY, "model_type": "gpt2", key: True}))
     with pytest.raises(ModelError, match=f"{key} = True; supported: False"):
+        load_model(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("family", "keys", "message"),
+    [
+        ("gemma2", {"use_bidirectional_attention": True}, r"use_bidirectional_attention = True; supported: False"),
+        ("gemma2", {"attn_logit_softcapping": -1.0}, r"attention_softcap is -1.0, wanted a number above 0"),
+        ("gemma2", {"rope_parameters": {"rope_type": "dynamic"}}, r"rope scaling 'dynamic'"),
+        ("gemma3_text", {"attn_logit_softcapping": 30.0}, r"attn_logit_softcapping = 30.0; supported: None"),
+        ("gemma3_text", {"rope_parameters": {"rope_theta": 1e4}}, r"wanted an object with full_attention and sliding"),
+        (
+            "gemma3_text",
+            {"rope_parameters": {"sliding_attention": {"rope_type": "linear", "factor": 2.0}}},
+            r"rope scaling in the layers with a window",
+        ),
+        ("phi3", {"lm_head_bias": True}, r"lm_head_bias = True; supported: False"),
+        ("phi3", {"rope_parameters": {"partial_rotary_factor": 0.6}}, r"the part 0.6 of head_dim 16, 9 dims, is odd"),
+        ("phi3", {"rope_parameters": {"partial_rotary_factor": 1.5}}, r"partial_rotary_factor is 1.5, wanted above 0"),
+        ("qwen3_moe", {"num_experts_per_tok": 9}, r"each token wants 9 of 5 experts"),
+        ("qwen3_moe", {"moe_intermediate_size": "x"}, r"intermediate_size of experts is 'x'"),
+        ("qwen3_moe", {"shared_expert_intermediate_size": 8}, r"does not know: shared_expert_intermediate_size"),
+        ("mixtral", {"num_local_experts": 0}, r"count of experts is 0, wanted a whole number"),
+    ],
+)  # fmt: skip
+def test_variants_of_other_families_are_refused(
+    family: str, keys: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({**family_of(family).TINY, "model_type": family, **keys}))
+    with pytest.raises(ModelError, match=message):
+        read_config(tmp_path)
+
+
+def test_a_missing_expert_is_named(tmp_path: Path) -> None:
+    model = Decoder(read_shape("qwen3_moe"))
+    model.initialize(0)
+    save_model(model, tmp_path, "qwen3_moe")
+    rewrite(tmp_path, lambda t: t.pop("model.layers.2.mlp.experts.3.up_proj.weight"))
+    with pytest.raises(ModelError, match=r"1 tensors missing \(layers.2.mlp.experts.3.up_proj.weight\), 0 too many"):
         load_model(tmp_path)
 
 
@@ -108,7 +172,7 @@ def _bytes(t: dict[str, Tensor]) -> None:
     [
         (_missing, r"1 tensors missing \(layers.1.mlp.up_proj.weight\), 0 too many"),
         (_extra, r"0 tensors missing \(\), 1 too many \(layers.0.self_attn.q_proj.bias\)"),
-        (_stranger, r"model.safetensors holds a tensor 'visual.weight' that the family does not have"),
+        (_stranger, r"a tensor 'visual.weight' that the family does not have"),
         (_shape, r"norm.weight has shape \[31\], config.json wants \[32\]"),
         (_nan, r"layers.1.mlp.down_proj.weight holds NaN or infinity"),
         (_infinite, r"embed_tokens.weight holds NaN or infinity"),

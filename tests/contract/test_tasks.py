@@ -44,11 +44,16 @@ def test_examples_round_trip(task: Task, example: Example) -> None:
 
 @pytest.mark.parametrize(("task", "example"), CASES)
 def test_the_prompt_holds_every_input(task: Task, example: Example) -> None:
-    document = getattr(example.inputs, task.document or "prompt")
+    document = getattr(example.inputs, task.document or task.main)
     messages = task.messages(example.inputs)
-    assert messages[-1]["role"] == "user" and document in messages[-1]["content"]
-    assert document in task.plain(example.inputs)
-    assert task.max_tokens(example.inputs) > 0
+    content = messages[-1]["content"]
+    assert messages[-1]["role"] == "user" and task.max_tokens(example.inputs) > 0
+    if isinstance(content, str):
+        assert document in content and document in task.plain(example.inputs)
+        return
+    assert tuple(part["image"] for part in content if part["type"] == "image") == document
+    with pytest.raises(BadInput, match="cannot see"):
+        task.plain(example.inputs)
 
 
 @pytest.mark.parametrize(("task", "example"), CASES)
@@ -67,7 +72,7 @@ def test_it_runs_on_the_mock(task: Task, example: Example) -> None:
 @pytest.mark.parametrize(("value", "got"), [("", "empty"), ("  \n", "empty"), (7, "int"), (None, "NoneType")])
 def test_a_bad_input_is_refused_by_name(name: str, value: object, got: str) -> None:
     task = load_task(name)
-    field = task.document or "prompt"
+    field = task.document or task.main
     good = dataclasses.asdict(task.examples[0].inputs)
     with pytest.raises(DataError, match=rf"field '{field}': got {got}") as caught:
         task.inputs(**{**good, field: value})

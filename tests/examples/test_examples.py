@@ -71,6 +71,11 @@ def test_finetune(tmp_path: Path, qwen_folder: Path) -> None:
     assert "done after 2 steps" in shown and (adapter / "adapter_config.json").is_file()
 
 
+def test_export(tmp_path: Path, qwen_folder: Path) -> None:
+    shown = run("export", str(qwen_folder), home=tmp_path)
+    assert "model.safetensors: " in shown and "my-model: " in shown and "licence unknown" in shown
+
+
 def test_the_program_in_the_readme(tmp_path: Path) -> None:
     page = (ROOT / "README.md").read_text(encoding="utf-8")
     code = page.partition("```python\n")[2].partition("```")[0].replace('"mini"', '"mock:echo"')

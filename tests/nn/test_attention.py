@@ -8,12 +8,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from sibao.nn.attention import attend, window_mask
-from sibao.nn.norm import RMSNorm
+from sibao.nn.attention import attend, attend_capped, window_mask
+from sibao.nn.norm import OffsetRMSNorm, RMSNorm
 from sibao.nn.rope import rope_table, rotate
 
 
-def written_out(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
+def written_out(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float | None = None, cap: float | None = None
+) -> Tensor:
     """softmax(Q Kᵀ / √E) V, one head and one query at a time; query heads share keys in order."""
     B, H, T, E = q.shape
     share = H // k.shape[1]
@@ -21,7 +23,8 @@ def written_out(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
     for b in range(B):
         for h in range(H):
             for t in range(T):
-                scores = k[b, h // share] @ q[b, h, t] / math.sqrt(E)
+                scores = k[b, h // share] @ q[b, h, t] * (scale or 1 / math.sqrt(E))
+                scores = cap * torch.tanh(scores / cap) if cap else scores
                 scores[~mask[b, 0, t]] = -torch.inf
                 weights = scores.exp() / scores.exp().sum()
                 out[b, h, t] = weights @ v[b, h // share]
@@ -47,6 +50,25 @@ def test_one_query_over_a_cache_is_the_formula(kv_heads: int) -> None:
     mask = window_mask(torch.tensor([[0], [4], [8]]), 9, 3)
     assert mask.sum(-1).flatten().tolist() == [1, 3, 3]
     assert torch.allclose(attend(q, k, v, mask), written_out(q, k, v, mask), atol=1e-5)
+
+
+@pytest.mark.parametrize("kv_heads", [1, 2, 4])
+@pytest.mark.parametrize("cap", [None, 0.7])
+def test_scale_and_cap_are_the_formula(kv_heads: int, cap: float | None) -> None:
+    q, k, v = random(2, 4, 6, 8), random(2, kv_heads, 6, 8, seed=1), random(2, kv_heads, 6, 8, seed=2)
+    causal = torch.ones(6, 6, dtype=torch.bool).tril().expand(2, 1, 6, 6)
+    want = written_out(q, k, v, causal, 0.9, cap)
+    assert not torch.allclose(want, written_out(q, k, v, causal), atol=1e-2)
+    for mask in (None, causal):
+        got = attend(q, k, v, mask, 0.9) if cap is None else attend_capped(q, k, v, mask, 0.9, cap)
+        assert torch.allclose(got, want, atol=1e-5)
+
+
+def test_a_query_that_may_look_nowhere_has_a_value() -> None:
+    mask = torch.ones(1, 1, 3, 3, dtype=torch.bool).tril()
+    mask[..., 0, :] = False
+    q = random(1, 2, 3, 4)
+    assert attend_capped(q, q, q, mask, 0.5, 2.0).isfinite().all()
 
 
 def test_the_window_is_counted_back_from_the_query() -> None:
@@ -88,3 +110,13 @@ def test_rms_norm_is_the_formula() -> None:
             for row in x.tolist()]  # fmt: skip
     assert torch.allclose(norm(x), torch.tensor(want), atol=1e-6)
     assert norm(x.bfloat16().float()).dtype == torch.float32
+
+
+def test_offset_rms_norm_counts_from_one() -> None:
+    plain, offset, x = RMSNorm(5, 1e-3), OffsetRMSNorm(5, 1e-3), random(2, 5)
+    assert torch.allclose(offset(x), plain(x), atol=1e-6)
+    torch.nn.init.uniform_(offset.weight)
+    with torch.no_grad():
+        plain.weight.copy_(offset.weight + 1)
+    assert torch.allclose(offset(x), plain(x), atol=1e-6)
+    assert offset(x.bfloat16()).dtype == torch.bfloat16

@@ -118,7 +118,7 @@ def test_the_two_published_files_of_gpt2(tmp_path: Path) -> None:
     tokenizer = Tokenizer.load(tmp_path)
     assert tokenizer.encode("the") == [vocab["the"]]
     assert tokenizer.document_id == vocab[END_OF_TEXT]
-    assert tokenizer.eos_ids == () and not tokenizer.has_template
+    assert tokenizer.eos_ids == (vocab[END_OF_TEXT],) and not tokenizer.has_template
     assert tokenizer.decode(tokenizer.encode("the 春")) == "the 春"
 
 

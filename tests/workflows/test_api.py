@@ -127,3 +127,11 @@ def test_raw_hides_the_template_and_scores_stay(qwen_folder: Path, gpt2_folder: 
     scorer = job("generate", model, raw=True).model
     assert isinstance(scorer, Scorer) and scorer.score([("春", "眠")]) == model.score([("春", "眠")])  # type: ignore[attr-defined]
     assert not isinstance(job("generate", sibao.load("mock:echo")).model, Scorer)
+
+
+def test_describe_asks_about_all_pictures_at_once() -> None:
+    found = sibao.describe(["a.png", b"\x89PNG"], question="一样吗？", model="mock:echo")
+    assert found.text == "[image]\n[image]\n看图回答问题。\n问题：一样吗？" and found.fields["to"] == "zh"
+    assert sibao.describe(video="walk.mp4", frames=3, model="mock:echo").text.startswith("[video]\nThese are frames")
+    with pytest.raises(DataError, match="missing, wanted a picture or a film"):
+        sibao.describe(model="mock:echo")

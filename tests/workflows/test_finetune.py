@@ -40,7 +40,7 @@ def recipe(base: Path, rows: str, steps: int = 4, **more: object) -> Recipe:
         "adapter": {"rank": 4, "alpha": 8, "dropout": 0.1},
         "optimizer": {"lr": 0.01},
         "schedule": {"steps": steps, "warmup": 1, "name": "wsd", "decay": 0},
-        "run": {"rows": 2, "micro_rows": 1, "precision": "fp32", "save_every": 2, "seed": 3},
+        "run": {"rows": 2, "micro_rows": 1, "precision": "fp32", "save_every": 2, "seed": 3, "threads": 1},
     } | more
     return parse_recipe({k: v for k, v in sections.items() if v is not None})
 

@@ -79,6 +79,9 @@ class TaskFlags:
         float | None, typer.Option(help="Leave out tokens less likely than this share of the likeliest one.")
     ] = None
     repetition_penalty: Annotated[float | None, typer.Option(help="Above 1: repeat less.")] = None
+    num_beams: Annotated[
+        int | None, typer.Option("--beams", min=1, help="Beam search: texts followed at once (default: the model's).")
+    ] = None
     seed: Annotated[int | None, typer.Option(help="The same seed draws the same text.")] = None
     precision: Annotated[Precision, typer.Option(help="Number format of the weights in memory.")] = "auto"
     json: Json = False

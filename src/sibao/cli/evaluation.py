@@ -15,7 +15,7 @@ app = new_group()
 @app.command(epilog=example("sibao evaluate mini --task answer --data cmrc.json --limit 300"))
 def evaluate(
     model: Annotated[str, typer.Argument(help="Model name or folder.", metavar="MODEL")],
-    task: Annotated[str, typer.Option(help="translate, answer, summarize, generate or perplexity.")],
+    task: Annotated[str, typer.Option(help="translate, answer, summarize, generate, describe or perplexity.")],
     data: Annotated[
         list[str], typer.Option("--data", metavar="FILE", help="Data file with the texts wanted; repeatable.")
     ],

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
-
-class Json(BaseModel):
-    """A JSON object with these fields and no others."""
-
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
-
-
-class Head(Json):
-    """What every object on stdout begins with."""
-
-    command: str = Field(description="The command that ran, such as `translate` or `data prepare`.")
-    model: str | None = Field(description="The model's name; null where no model took part.")
-    version: str = Field(description="Version of Sibao.")
+from sibao.cli._schema_base import Head, Json
+from sibao.cli._schema_check import CheckOut
+from sibao.cli._schema_export import ExportOut
+from sibao.cli._schema_fit import FitOut
 
 
 class Usage(Json):
@@ -80,6 +71,13 @@ class Summarized(TaskResult):
     pieces: int = Field(description="Parts that the text was summarized in before merging.")
 
 
+class Described(TaskResult):
+    """One picture, film or question of `describe`."""
+
+    to: Literal["zh", "en"] = Field(description="Language of the answer.")
+    question: str = Field(description="The question; empty where a description was asked for.")
+
+
 class GenerateOut(Head, Generated):
     """`generate` with one text, and `chat`."""
 
@@ -96,10 +94,14 @@ class SummarizeOut(Head, Summarized):
     """`summarize` with one text."""
 
 
+class DescribeOut(Head, Described):
+    """`describe` with one picture or film."""
+
+
 class SeveralOut(Head):
     """Any task with several texts."""
 
-    results: list[Translated | Answered | Summarized | Generated] = Field(
+    results: list[Translated | Answered | Summarized | Described | Generated] = Field(
         description="One object for each text, in order, as for one text but without the three fields of the head."
     )
 
@@ -323,7 +325,7 @@ class FailureOut(Head):
 
 
 OBJECTS: tuple[type[Head], ...] = (
-    GenerateOut, TranslateOut, AnswerOut, SummarizeOut, SeveralOut, TrainOut, EvaluateOut, RunsOut, RunOut, DeletedOut,
-    DataOut, TokenizerOut, TokensOut, DoctorOut, DemoOut, FailureOut,
+    GenerateOut, TranslateOut, AnswerOut, SummarizeOut, DescribeOut, SeveralOut, TrainOut, EvaluateOut, RunsOut, RunOut,
+    DeletedOut, DataOut, TokenizerOut, TokensOut, CheckOut, FitOut, DoctorOut, ExportOut, DemoOut, FailureOut,
 )  # fmt: skip
 """What can stand on stdout, in the order of the document."""

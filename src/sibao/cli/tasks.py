@@ -1,4 +1,4 @@
-"""``sibao generate | translate | answer | summarize``."""
+"""``sibao generate | translate | answer | summarize | describe``."""
 
 from __future__ import annotations
 
@@ -95,6 +95,47 @@ def summarize(
 ) -> None:
     """Summarize files of any length, each in its own language."""
     _run("summarize", flags, [], [*(path or []), *(file or [])], "text")
+
+
+@app.command(
+    epilog=example(
+        "sibao describe panda.png --question '图里是什么动物？' --model transformers:FOLDER",
+        "sibao describe --video walk.mp4 --to en --model org/name",
+    )
+)
+@with_task_flags
+def describe(
+    flags: TaskFlags,
+    image: Annotated[
+        list[str] | None, typer.Argument(help="Picture; several are described one by one.", metavar="IMAGE")
+    ] = None,
+    video: Annotated[str, typer.Option(metavar="FILE", help="A film: some frames of it are looked at.")] = "",
+    frames: Annotated[int, typer.Option(min=1, max=256, help="How many frames of the film.")] = 8,
+    question: Annotated[str, typer.Option(help="Answer this instead of describing.")] = "",
+    to: Annotated[
+        Tongue | None, typer.Option(help="Language of the answer (default: that of the question, else English).")
+    ] = None,
+    together: Annotated[bool, typer.Option("--together", help="One answer about all pictures and the film.")] = False,
+    file: FileOption = None,
+) -> None:
+    """Describe pictures or a film, or answer a question about them; needs a model that sees."""
+    from sibao.core.config import settings
+    from sibao.core.errors import BadInput
+    from sibao.workflows.inputs import read_inputs
+
+    images = image or []
+    if not images and not video and not file:
+        raise BadInput("no picture was given", hint="name an image file, --video FILE, or a data file with --file")
+    work = _job("describe", flags)
+    language = to or (settings().language if settings().language != "auto" and not question else "")
+    own = {"question": question, "to": language}
+    if together:
+        many = [work.task.inputs(images=tuple(images), video=video, frames=frames, **own)]
+    else:
+        many = [work.task.inputs(images=(one,), **own) for one in images]
+        many += [work.task.inputs(video=video, frames=frames, **own)] if video else []
+    rows = [str(path) for path in file or []]
+    _show("describe", work, many + read_inputs(work.task, rows, **own), flags)
 
 
 def _run(

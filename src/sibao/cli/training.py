@@ -61,13 +61,21 @@ def finetune(
     ] = None,
     valid: Annotated[
         list[str] | None,
-        typer.Option(metavar="FILE", help="Data file to validate on during the run (default: none)."),
+        typer.Option(metavar="FILE", help="Data file to validate on during the run (default: every 50th row)."),
     ] = None,
     task: Annotated[str | None, typer.Option(help="Task that the rows teach (default: told by their fields).")] = None,
     out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Also put the result here.")] = None,
-    full: Annotated[
-        bool, typer.Option("--full", help="Change all weights, instead of adding a small LoRA adapter.")
-    ] = False,
+    method: Annotated[
+        str,
+        typer.Option(
+            help="lora, dora (LoRA that learns lengths apart), qlora (LoRA over weights in 4 bits), or full (all weights)."
+        ),
+    ] = "lora",
+    full: Annotated[bool, typer.Option("--full", help="The same as --method full.")] = False,
+    objective: Annotated[
+        str | None,
+        typer.Option(help="What is learned: sft, dpo ... (default: dpo for preference rows, else sft)."),
+    ] = None,
     rank: Annotated[int, typer.Option(min=1, help="Rank of the adapter.")] = 16,
     lr: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same run.")] = 0,
@@ -77,9 +85,9 @@ def finetune(
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Teach a model from rows with the text that is wanted.
+    """Teach a model from rows with the text that is wanted, or from preferences between two texts.
 
-    A small adapter is trained beside the model, or with --full the model itself."""
+    A small adapter is trained beside the model, or with --method full the model itself."""
     _one_of(model, resume, "a MODEL with --data, or a RECIPE")
     from sibao.workflows import finetune as verb
 
@@ -97,7 +105,10 @@ def finetune(
     else:
         if not data:
             raise BadInput("no data to learn from", hint="name files with --data FILE")
-        given: dict[str, Any] = {"task": task, "valid": valid or [], "steps": steps, "full": full}
+        if full and method not in ("lora", "full"):
+            raise BadInput(f"--full and --method {method} are two methods", hint="leave one out")
+        given: dict[str, Any] = {"task": task, "valid": valid or [], "steps": steps, "objective": objective}
+        given["method"] = "full" if full else method
         recipe = verb.recipe_for(model or "", data, **given, rank=rank, lr=lr, seed=seed)
     _show("finetune", verb.finetune(_changed(recipe, steps, max_minutes), quiet=quiet, out=out), json)
 

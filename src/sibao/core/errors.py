@@ -6,6 +6,7 @@ SibaoError                 exit 1   anything Sibao reports on purpose
 │   ├── ConfigError        a recipe, config.toml or environment value that is wrong
 │   └── DataError          a data file or row (file, line, field)
 ├── ModelError             a model folder that is damaged, unsafe or does not fit its config
+│   └── UnsupportedModel   a sound one that Sibao's own networks do not compute; Transformers may
 ├── ContextOverflow        a prompt longer than the model can hold (the numbers are given)
 ├── TrainingError          a run that cannot go on (NaN loss, disk full); the last checkpoint is intact
 ├── ProviderError          a model that runs elsewhere failed (``retryable`` says whether to try again)
@@ -77,6 +78,10 @@ class DataError(BadInput):
 
 class ModelError(SibaoError):
     """A model folder that is damaged, unsafe, or does not fit its own config."""
+
+
+class UnsupportedModel(ModelError):
+    """An architecture, variant or config key that Sibao's own networks do not compute."""
 
 
 class ContextOverflow(SibaoError):

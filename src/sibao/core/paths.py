@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sibao.core.errors import ModelError
+
 
 def home() -> Path:
     """``SIBAO_HOME``, default ``~/.sibao``; made when first asked for."""
@@ -27,6 +29,33 @@ def runs_dir() -> Path:
     """One folder for each training or evaluation run."""
     path = home() / "runs"
     path.mkdir(exist_ok=True)
+    return path
+
+
+def model_file(path: Path, most: int | None = None) -> Path:
+    """The same path, once it is sure that it may be read as a part of its model folder.
+
+    Args:
+        most: bytes above which it is refused.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        ModelError: a pipe or device, too large, or a link that leads out of the folder. The links of a hub cache, from
+            ``snapshots/<revision>/`` into ``blobs/`` beside it, are fine.
+    """
+    try:
+        size, real, folder = path.stat().st_size, path.resolve(), path.parent.resolve()
+    except FileNotFoundError:
+        raise
+    except (OSError, RuntimeError) as error:  # a circle of links
+        raise ModelError(f"{path} cannot be read: {error}", hint="the folder is damaged; copy it again") from None
+    allowed = [folder, folder.parent.parent / "blobs"] if folder.parent.name == "snapshots" else [folder]
+    if not any(real.is_relative_to(place) for place in allowed):
+        raise ModelError(f"{path} is a link out of its folder, to {real}", hint="put the file itself into the folder")
+    if not path.is_file():
+        raise ModelError(f"{path} is no ordinary file", hint="a model folder holds plain files only")
+    if most is not None and size > most:
+        raise ModelError(f"{path} has {size} bytes; at most {most} are read", hint="no real model's file is so large")
     return path
 
 

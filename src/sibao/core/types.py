@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypedDict, runtime_checkable
+from typing import Any, Literal, NotRequired, Protocol, TypedDict, runtime_checkable
+
+from sibao.core.errors import BadInput
 
 Role = Literal["system", "user", "assistant"]
 FinishReason = Literal["stop", "length", "cancelled", "error"]
@@ -16,11 +18,75 @@ Row = dict[str, Any]
 """One row of a data file, with the published field names."""
 
 
+class TextPart(TypedDict):
+    """Words within a turn that has several parts."""
+
+    type: Literal["text"]
+    text: str
+
+
+class ImagePart(TypedDict):
+    """A picture within a turn: a file's path, a ``data:`` URL, or the bytes of a file. ``text.media`` opens it."""
+
+    type: Literal["image"]
+    image: str | bytes
+
+
+class ImageURL(TypedDict):
+    """Where OpenAI's form keeps a picture: a ``data:`` URL (others are not fetched)."""
+
+    url: str
+
+
+class ImageURLPart(TypedDict):
+    """A picture in OpenAI's form."""
+
+    type: Literal["image_url"]
+    image_url: ImageURL
+
+
+class VideoPart(TypedDict):
+    """A film: its path, and how many frames of it are looked at."""
+
+    type: Literal["video"]
+    video: str
+    frames: NotRequired[int]
+
+
+Part = TextPart | ImagePart | ImageURLPart | VideoPart
+Content = str | list[Part]
+"""What a turn says: words, or words and pictures in their order."""
+
+
 class Message(TypedDict):
     """One turn of a conversation, in the form that chat templates take."""
 
     role: Role
-    content: str
+    content: Content
+
+
+def words(message: Message) -> str:
+    """The text of a turn, for a reader without eyes; parts stand one a line.
+
+    Raises:
+        BadInput: the turn holds a picture or a film.
+    """
+    content = message["content"]
+    if isinstance(content, str):
+        return content
+    texts: list[str] = []
+    for part in content:
+        if not isinstance(part, dict) or not isinstance(part.get("type"), str):
+            raise BadInput(
+                f"got {str(part)[:80]!r}, wanted a part of a message", hint='{"type": "text", "text": "..."}'
+            )
+        if part["type"] != "text":
+            raise BadInput(
+                f"the prompt holds a part of type {part['type']!r}, and this model cannot see: it reads text only",
+                hint="name a vision-language model, for example transformers:FOLDER",
+            )
+        texts.append(part["text"])
+    return "\n".join(texts)
 
 
 Prompt = str | list[Message]
@@ -38,6 +104,8 @@ class Sampling:
 
     ``temperature`` 0 is greedy. ``top_k`` 0, ``top_p`` 1 and ``min_p`` 0 switch a filter off.
     ``seed`` None draws a fresh one. ``logprobs`` is the number of alternatives reported beside each token.
+    ``num_beams`` above 1 is beam search (``engine.beam``), whose texts compete at their log-probability divided by their
+    length to the power of ``length_penalty``; None leaves both to the model (a translator's own; otherwise 1).
     """
 
     temperature: float = 0.0
@@ -47,6 +115,8 @@ class Sampling:
     repetition_penalty: float = 1.0
     seed: int | None = None
     logprobs: int | None = None
+    num_beams: int | None = None
+    length_penalty: float | None = None
 
 
 @dataclass(frozen=True)
@@ -110,6 +180,36 @@ class Scored:
     greedy: bool
 
 
+@dataclass(frozen=True)
+class Labelled:
+    """A text's label as a classifier sees it. ``probabilities`` holds every label's."""
+
+    label: str
+    probability: float
+    probabilities: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A token that may stand where a mask stands, with its probability and the whole text with it put in."""
+
+    token: str
+    probability: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Span:
+    """A stretch of a passage that answers a question: characters [start, end) and their text, with a probability among
+    the best candidates. Empty, from None to None, where the passage holds no answer. ``windows`` were read."""
+
+    text: str
+    start: int | None
+    end: int | None
+    probability: float
+    windows: int = 1
+
+
 @runtime_checkable
 class Model(Protocol):
     """Anything that can generate. Providers implement it; tasks and evaluation only see this."""
@@ -131,6 +231,19 @@ class Model(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class SourceForm:
+    """How an encoder-decoder wants what it reads; a model that has one names it ``source_form``. Its ``context`` holds
+    for source and answer each.
+
+    ``prefixes``: words before the source, by kind of work (see ``tasks.base.Task.kind``); ``piece_tokens``: tokens of
+    text that it translates well at once (None: as many as it holds).
+    """
+
+    prefixes: dict[str, str] = field(default_factory=dict)
+    piece_tokens: int | None = None
+
+
 @runtime_checkable
 class Scorer(Protocol):
     """A model whose token probabilities can be read."""
@@ -141,6 +254,22 @@ class Scorer(Protocol):
 
     def score_text(self, texts: Sequence[str]) -> list[Scored]:
         """Rolling log-likelihood of whole texts: every token exactly once (see ``metrics.perplexity``)."""
+        ...
+
+
+@runtime_checkable
+class Head(Protocol):
+    """A model that does not write: ``can`` names the methods that its head makes possible."""
+
+    name: str
+    can: tuple[str, ...]
+
+    def classify(self, texts: Sequence[str]) -> list[Labelled]:
+        """The label of each text."""
+        ...
+
+    def spans(self, question: str, context: str) -> Span:
+        """The stretch of the passage that answers the question."""
         ...
 
 

@@ -111,6 +111,8 @@ def check_sampling(sampling: Sampling) -> None:
         ("top_p", sampling.top_p, 0 < sampling.top_p <= 1, "above 0, at most 1 (off)"),
         ("min_p", sampling.min_p, 0 <= sampling.min_p <= 1, "from 0 (off) to 1"),
         ("repetition_penalty", penalty, 0 < penalty < math.inf, "above 0; 1 is off"),
+        ("num_beams", sampling.num_beams or 0, sampling.num_beams is None or sampling.num_beams >= 1, "1 (off) or more"),
+        ("length_penalty", sampling.length_penalty or 0, math.isfinite(sampling.length_penalty or 0), "a number"),
         ("logprobs", sampling.logprobs or 0, (sampling.logprobs or 0) >= 0, "0 or more"),
     ]  # fmt: skip
     for name, got, fine, want in wanted:

@@ -1,35 +1,37 @@
-"""LoRA adapters on disk, in PEFT's format: ``adapter_config.json`` and ``adapter_model.safetensors``.
+"""LoRA and DoRA adapters on disk, in PEFT's format: ``adapter_config.json`` and ``adapter_model.safetensors``.
 
-A key in the file is ``base_model.model.<checkpoint name of the layer>.lora_A.weight`` (and ``lora_B``).
+A key in the file is ``base_model.model.<checkpoint name of the layer>.lora_A.weight`` (``lora_B.weight``, and for DoRA
+``lora_magnitude_vector``). Where a checkpoint keeps several layers of the network as one (GPT-2's ``c_attn``), the
+adapter is of that one: its A is shared by the layers, its B is theirs one after the other.
 """
 
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from sibao.core.errors import BadInput, ModelError
 from sibao.core.paths import atomic_path, write_text
-from sibao.models.base import Rename, matcher
-from sibao.models.folder import family_of
+from sibao.models._adapter_config import Site, layers_named, ranks_and_scales, read_config, targets_of
+from sibao.models.base import fill, matcher
+from sibao.models.folder import family_of, renames_of
 from sibao.models.weights import read_json
-from sibao.nn.decoder import Decoder
-from sibao.nn.lora import adapted, add_lora
+from sibao.nn.lora import LoRALinear, LoraSpec, linear_layers, wrap
+from sibao.nn.network import Network
+from sibao.nn.quantized import in_stack
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 PREFIX = "base_model.model."
-DEFAULT_TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-
-
-def default_targets(family: str) -> list[str]:
-    """Layers an adapter changes by default: all linear layers that the family's checkpoint keeps apart."""
-    plain = {r.fused[0].split(".")[-2] for r in family_of(family).RENAMES if len(r.fused) == 1}
-    return [t for t in DEFAULT_TARGETS if t in plain]
+PARTS = {"lora_A.weight": "lora_A", "lora_B.weight": "lora_B", "lora_magnitude_vector": "magnitude"}
 
 
 def base_of(folder: Path) -> str:
@@ -40,97 +42,157 @@ def base_of(folder: Path) -> str:
     return name
 
 
-def _names(family: str, layers: list[str]) -> dict[str, tuple[str, Rename]]:
-    """Checkpoint name (without ``.weight``) of each adapted layer, and its rule."""
-    match = matcher(family_of(family).RENAMES, lambda r: r.fused[0] if len(r.fused) == 1 else r.checkpoint)
-    out: dict[str, tuple[str, Rename]] = {}
-    for layer in layers:
-        found = match(f"{layer}.weight")
-        if found is None:
+def sites(model: Network, family: str) -> dict[str, Site]:
+    """Every layer that can be adapted, by its checkpoint name, in the network's order.
+
+    These are the linear layers inside the stacks of layers. Experts and their routers are left out: Transformers keeps
+    them as bare tensors, of which PEFT has no layer to adapt.
+    """
+    rules = tuple(r for r in renames_of(family_of(family), model.config) if r.fused and not r.alias)
+    match = matcher(rules, lambda r: r.fused[0])
+    found: dict[str, Site] = {}
+    for name in linear_layers(model):
+        if not in_stack(name) or ".experts." in name or name.endswith(("mlp.gate", ".router")):
+            continue
+        if rule := match(f"{name}.weight"):
+            parts = tuple(fill(n, rule[1]).removesuffix(".weight") for n in rule[0].fused)
+            checkpoint = fill(rule[0].checkpoint, rule[1]).removesuffix(".weight")
+            found[checkpoint] = Site(checkpoint, parts, rule[0].transpose)
+    return found
+
+
+def adapt(model: Network, family: str, targets: Sequence[str] | str, spec: LoraSpec) -> list[str]:
+    """Put a new adapter on a model; all else is frozen.
+
+    Args:
+        targets: names or ends of names of layers in the checkpoint (``q_proj``, ``c_attn``), or one regular expression
+            for whole names; empty or ``all-linear``: every layer that can be adapted.
+
+    Returns:
+        checkpoint names of the adapted layers.
+
+    Raises:
+        BadInput: a target that no layer carries, or one part of a layer that the checkpoint keeps fused.
+    """
+    chosen = layers_named(list(sites(model, family).values()), targets)
+    model.requires_grad_(False)
+    wrap(model, [site.parts for site in chosen], spec)
+    return [site.name for site in chosen]
+
+
+def _adapters(model: Network, family: str) -> dict[str, tuple[Site, list[LoRALinear]]]:
+    """The adapted layers of a model by their checkpoint name."""
+    found: dict[str, tuple[Site, list[LoRALinear]]] = {}
+    for name, site in sites(model, family).items():
+        layers = [model.get_submodule(part) for part in site.parts]
+        wrapped = [layer for layer in layers if isinstance(layer, LoRALinear)]
+        if not wrapped:
+            continue
+        if len(wrapped) < len(layers) or any(layer.lora_A is not wrapped[0].lora_A for layer in wrapped):
             raise BadInput(
-                f"{layer} is one part of a fused layer in {family} checkpoints; an adapter of it has no PEFT form",
-                hint=f"adapt {', '.join(default_targets(family))}",
+                f"{site.parts[0]} is one part of a fused layer in {family} checkpoints; an adapter of it has no PEFT form",
+                hint=f"adapt {name.rpartition('.')[2]}",
             )
-        rule, number = found
-        out[layer] = (rule.checkpoint.replace("{i}", number).removesuffix(".weight"), rule)
-    return out
+        found[name] = site, wrapped
+    if not found:
+        raise BadInput("the model carries no adapter", hint="adapt it first")
+    return found
 
 
-def save_adapter(model: Decoder, folder: Path | str, family: str, base: str) -> None:
-    """Write the adapted layers of ``model`` as a PEFT folder that names ``base`` as its base model."""
+def save_adapter(model: Network, folder: Path | str, family: str, base: str, task: str = "CAUSAL_LM") -> None:
+    """Write the adapted layers of ``model`` as a PEFT folder that names ``base`` as its base model.
+
+    Args:
+        task: PEFT's word for what the base model does.
+
+    Raises:
+        BadInput: no adapter, or one that has no form on disk.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    layers = adapted(model)
-    names = _names(family, list(layers))
+    adapters = _adapters(model, family)
     tensors: dict[str, Tensor] = {}
-    for name, layer in layers.items():
-        key = PREFIX + names[name][0]
-        tensors[f"{key}.lora_A.weight"] = layer.lora_A.detach().cpu().contiguous()
-        tensors[f"{key}.lora_B.weight"] = layer.lora_B.detach().cpu().contiguous()
-    first = next(iter(layers.values()))
-    rank = first.lora_A.shape[0]
-    config = {
-        "peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": base, "r": rank,
-        "lora_alpha": first.scale * rank, "lora_dropout": first.dropout, "bias": "none",
-        "target_modules": sorted({names[n][0].rsplit(".", 1)[-1] for n in layers}), "inference_mode": True,
-        "fan_in_fan_out": any(rule.transpose for _, rule in names.values()), "modules_to_save": None,
-    }  # fmt: skip
+    for name, (_, layers) in adapters.items():
+        tensors[f"{PREFIX}{name}.lora_A.weight"] = layers[0].lora_A
+        tensors[f"{PREFIX}{name}.lora_B.weight"] = torch.cat([layer.lora_B.detach() for layer in layers])
+        if lengths := [layer.magnitude.detach() for layer in layers if layer.magnitude is not None]:
+            tensors[f"{PREFIX}{name}.lora_magnitude_vector"] = torch.cat(lengths)
     with atomic_path(folder / WEIGHTS) as temporary:
-        save_file(tensors, temporary, metadata={"format": "pt"})
+        detached = {k: t.detach().cpu().contiguous() for k, t in tensors.items()}
+        save_file(detached, temporary, metadata={"format": "pt"})
+    config = _config(adapters, list(sites(model, family))) | {"base_model_name_or_path": base, "task_type": task}
     write_text(folder / CONFIG, json.dumps(config, indent=2, ensure_ascii=False) + "\n")
 
 
-def _checked(folder: Path) -> dict[str, Any]:
-    config = read_json(folder / CONFIG)
-    wanted = {"peft_type": "LORA", "bias": "none", "use_dora": False, "use_rslora": False}
-    for key, value in wanted.items():
-        if config.get(key, value) != value:
-            raise ModelError(f"{folder}/{CONFIG} has {key} = {config[key]!r}; supported: {value!r}")
-    if config.get("modules_to_save") or config.get("rank_pattern") or config.get("alpha_pattern"):
-        raise ModelError(f"{folder}/{CONFIG}: modules_to_save and rank or alpha patterns are not supported")
-    return config
+def _config(adapters: dict[str, tuple[Site, list[LoRALinear]]], known: list[str]) -> dict[str, Any]:
+    specs = {name: layers[0].spec for name, (_, layers) in adapters.items()}
+    (rank, alpha), _ = Counter((s.rank, s.alpha) for s in specs.values()).most_common(1)[0]
+    first = next(iter(specs.values()))
+    return {
+        "peft_type": "LORA", "r": rank, "lora_alpha": float(alpha), "lora_dropout": first.dropout, "bias": "none",
+        "target_modules": targets_of(list(adapters), known), "inference_mode": True, "modules_to_save": None,
+        "fan_in_fan_out": any(site.transposed for site, _ in adapters.values()),
+        "use_dora": first.dora, "use_rslora": first.rslora,
+        "rank_pattern": {re.escape(n): s.rank for n, s in specs.items() if s.rank != rank},
+        "alpha_pattern": {re.escape(n): s.alpha for n, s in specs.items() if s.alpha != alpha},
+    }  # fmt: skip
 
 
-def load_adapter(model: Decoder, folder: Path | str, family: str) -> None:
+def load_adapter(model: Network, folder: Path | str, family: str) -> None:
     """Put a PEFT adapter on a model; its layers become trainable again, all else is frozen.
 
     Raises:
-        ModelError: a damaged folder, a kind of adapter that is not LoRA, or layers the model does not have.
+        ModelError: a damaged folder, a kind of adapter that is not supported (named), or layers the model does not have.
     """
     folder = Path(folder)
-    config = _checked(folder)
+    config = read_config(folder / CONFIG)
+    found = _read(folder, sites(model, family), family)
+    specs = ranks_and_scales(config, list(found), folder / CONFIG)
+    model.requires_grad_(False)
+    for name, (site, tensors) in found.items():
+        spec = specs[name]
+        wrap(model, [site.parts], spec)
+        _fill(model, site, tensors, spec, f"{folder}: {name}")
+
+
+def _read(folder: Path, known: dict[str, Site], family: str) -> dict[str, tuple[Site, dict[str, Tensor]]]:
+    """The tensors of each adapted layer by its checkpoint name, in the network's order."""
+    path = folder / WEIGHTS
     try:
-        tensors = load_file(folder / WEIGHTS)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise ModelError(f"{folder / WEIGHTS} cannot be read: {error}") from None
-    match = matcher(family_of(family).RENAMES, lambda r: r.checkpoint)
-    parts: dict[str, dict[str, Tensor]] = {}
+        tensors = load_file(path)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise ModelError(f"{path} cannot be read: {error}", hint="copy the adapter again") from None
+    found: dict[str, tuple[Site, dict[str, Tensor]]] = {}
     for key, tensor in tensors.items():
-        name, _, which = key.removeprefix(PREFIX).removesuffix(".weight").rpartition(".")
-        found = match(f"{name}.weight")
-        if found is None or which not in ("lora_A", "lora_B") or len(found[0].fused) != 1:
+        end = next((e for e in PARTS if key.endswith(f".{e}")), "")
+        name = key.removeprefix(PREFIX).removesuffix(f".{end}")
+        if not end or name not in known:
             raise ModelError(
-                f"{folder}: {key} fits no layer of this {family} model", hint="is it for another base model?"
+                f"{folder}: {key} fits no layer of this {family} model that can be adapted",
+                hint="is it for another base model? embeddings, heads and experts are not supported",
             )
-        layer = found[0].fused[0].replace("{i}", found[1]).removesuffix(".weight")
-        parts.setdefault(layer, {})[which] = tensor
-    rank = int(config["r"])
-    add_lora(
-        model, sorted({n.rsplit(".", 1)[-1] for n in parts}), rank, float(config["lora_alpha"]),
-        float(config.get("lora_dropout") or 0.0),
-    )  # fmt: skip
-    _fill(model, parts, folder)
+        if not tensor.is_floating_point() or not torch.isfinite(tensor.float().sum()):
+            raise ModelError(f"{folder}: {key} holds NaN, infinity, or no real numbers", hint="copy the adapter again")
+        found.setdefault(name, (known[name], {}))[1][PARTS[end]] = tensor
+    if not found:
+        raise ModelError(f"{path} holds no adapted layer", hint="copy the adapter again")
+    return {name: found[name] for name in known if name in found}
 
 
-def _fill(model: Decoder, parts: dict[str, dict[str, Tensor]], folder: Path) -> None:
-    layers = adapted(model)
-    if layers.keys() != parts.keys():
-        odd = sorted(layers.keys() ^ parts.keys())
-        raise ModelError(f"{folder}: the adapter and the model differ in {len(odd)} layers ({', '.join(odd[:3])})")
-    with torch.no_grad():
-        for name, layer in layers.items():
-            for which, tensor in parts[name].items():
-                target = getattr(layer, which)
-                if target.shape != tensor.shape:
-                    raise ModelError(f"{folder}: {name}.{which} is {list(tensor.shape)}, wanted {list(target.shape)}")
-                target.copy_(tensor)
+@torch.no_grad()
+def _fill(model: Network, site: Site, tensors: dict[str, Tensor], spec: LoraSpec, where: str) -> None:
+    """Copy the tensors of one checkpoint layer into the layers it is made of."""
+    layers = [layer for part in site.parts if isinstance(layer := model.get_submodule(part), LoRALinear)]
+    widths = [len(layer.lora_B) for layer in layers]
+    wanted = {"lora_A": layers[0].lora_A.shape, "lora_B": torch.Size((sum(widths), spec.rank))}
+    if spec.dora:
+        wanted["magnitude"] = torch.Size((sum(widths),))
+    if {name: tensor.shape for name, tensor in tensors.items()} != wanted:
+        got = {name: list(tensor.shape) for name, tensor in tensors.items()}
+        raise ModelError(f"{where} has {got}, wanted { ({n: list(s) for n, s in wanted.items()}) }")
+    layers[0].lora_A.copy_(tensors["lora_A"])
+    for layer, part in zip(layers, tensors["lora_B"].split(widths), strict=True):
+        layer.lora_B.copy_(part)
+    for layer, part in zip(layers, tensors.get("magnitude", torch.empty(sum(widths))).split(widths), strict=True):
+        if layer.magnitude is not None:
+            layer.magnitude.copy_(part)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 from torch import Tensor
 
-from sibao.core.errors import ModelError
-from sibao.nn.config import DecoderConfig
+from sibao.core.errors import ModelError, UnsupportedModel
 
 # Keys of config.json that say nothing about what the model computes at inference.
 NEUTRAL = frozenset(
@@ -73,11 +73,15 @@ class Keys:
             raise ModelError(f"config.json lacks {name!r}", hint="the folder is damaged or of another family")
         return default
 
+    def optional(self, name: str, default: Any) -> Any:
+        """The value of a key for which null is a value too: None when the file says null, the default when it is silent."""
+        return self.get(name, None) if name in self.data else default
+
     def expect(self, name: str, allowed: tuple[Any, ...], default: Any) -> Any:
         """A key of which only some values are supported."""
         value = self.get(name, default)
         if value not in allowed:
-            raise ModelError(
+            raise UnsupportedModel(
                 f"config.json has {name} = {value!r}; supported: {', '.join(map(repr, allowed))}",
                 hint="this variant of the family is not implemented",
             )
@@ -87,7 +91,7 @@ class Keys:
         """Refuse keys that nobody read and that are not known to be neutral."""
         unknown = sorted(k for k in self.data if k not in self.used and k not in NEUTRAL)
         if unknown:
-            raise ModelError(
+            raise UnsupportedModel(
                 f"config.json has keys this version does not know: {', '.join(unknown)}",
                 hint="loading would ignore them and compute something else",
             )
@@ -95,53 +99,40 @@ class Keys:
 
 @dataclass(frozen=True)
 class Rename:
-    """One tensor (or one per layer): checkpoint name ↔ decoder name. ``{i}`` stands for the layer number.
+    """One tensor (or one per layer): checkpoint name ↔ decoder name. ``{i}`` stands for the layer number,
+    ``{e}`` for the number of an expert in it.
 
     ``fused`` lists several decoder tensors that the checkpoint keeps as one, joined along the output dim.
     ``transpose``: the checkpoint stores [in, out] (GPT-2's Conv1D).
+    ``alias``: published files also say it so; read, never written. An alias of nothing is a tensor of another head:
+    it is left out.
     """
 
     checkpoint: str
     fused: tuple[str, ...]
     transpose: bool = False
+    alias: bool = False
 
 
-def rename(checkpoint: str, *decoder: str, transpose: bool = False) -> Rename:
+def rename(checkpoint: str, *decoder: str, transpose: bool = False, alias: bool = False) -> Rename:
     """Shorthand for a ``Rename``."""
-    return Rename(checkpoint, decoder, transpose)
+    return Rename(checkpoint, decoder, transpose, alias)
 
 
-LLAMA_RENAMES = (
-    rename("model.embed_tokens.weight", "embed_tokens.weight"),
-    rename("model.norm.weight", "norm.weight"),
-    rename("lm_head.weight", "lm_head.weight"),
-    *(
-        rename(f"model.layers.{{i}}.{n}", f"layers.{{i}}.{n}")
-        for n in (
-            "input_layernorm.weight",
-            "post_attention_layernorm.weight",
-            "self_attn.q_norm.weight",
-            "self_attn.k_norm.weight",
-            *(f"self_attn.{p}_proj.{w}" for p in "qkvo" for w in ("weight", "bias")),
-            *(f"mlp.{p}_proj.{w}" for p in ("gate", "up", "down") for w in ("weight", "bias")),
-        )
-    ),
-)
-
-
-def fill(name: str, layer: str) -> str:
-    """A tensor's name with the layer number in its place."""
-    return name.replace("{i}", layer)
+def fill(name: str, place: str) -> str:
+    """A tensor's name with the numbers of its place, ``layer`` or ``layer.expert``, put in."""
+    layer, _, expert = place.partition(".")
+    return name.replace("{i}", layer).replace("{e}", expert)
 
 
 def matcher(renames: tuple[Rename, ...], side: Callable[[Rename], str]) -> Callable[[str], tuple[Rename, str] | None]:
-    """A function that finds the rule of a tensor name and its layer number (as text)."""
-    rules = [(re.compile(re.escape(side(r)).replace(r"\{i\}", r"(?P<i>\d+)")), r) for r in renames]
+    """A function that finds the rule of a tensor name and its place (see ``fill``)."""
+    rules = [(re.compile(re.sub(r"\\\{[ie]\\\}", r"(\\d+)", re.escape(side(r)))), r) for r in renames]
 
     def match(name: str) -> tuple[Rename, str] | None:
         for pattern, rule in rules:
             if found := pattern.fullmatch(name):
-                return rule, found.groupdict().get("i") or ""
+                return rule, ".".join(found.groups())
         return None
 
     return match
@@ -151,8 +142,16 @@ def split_fused(rule: Rename, layer: str, tensor: Tensor, sizes: list[int]) -> d
     """Decoder tensors of one checkpoint tensor; ``sizes`` are the output widths of the fused parts."""
     if rule.transpose:
         tensor = tensor.t()
+    if not rule.fused:
+        return {}
     parts = tensor.split(sizes, dim=0) if len(rule.fused) > 1 else (tensor,)
     return {fill(n, layer): part for n, part in zip(rule.fused, parts, strict=True)}
+
+
+def _places(rule: Rename, numbers: int) -> Iterator[str]:
+    """Every place that a rule's names can have when layers and experts are numbered below ``numbers``."""
+    counts = [range(numbers)] * ("{i}" in rule.checkpoint) + [range(numbers)] * ("{e}" in rule.checkpoint)
+    return (".".join(map(str, place)) for place in product(*counts))
 
 
 def to_checkpoint(renames: tuple[Rename, ...], state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -165,82 +164,19 @@ def to_checkpoint(renames: tuple[Rename, ...], state: Mapping[str, Tensor]) -> d
 
     out: dict[str, Tensor] = {}
     left = set(state)
-    layers = 1 + max((int(n) for name in state for n in re.findall(r"\.(\d+)\.", name)), default=0)
+    numbers = 1 + max((int(n) for name in state for n in re.findall(r"\.(\d+)\.", name)), default=0)
     for rule in renames:
-        for i in range(layers if "{i}" in rule.checkpoint else 1):
-            names = [fill(n, str(i)) for n in rule.fused]
+        if rule.alias:
+            continue
+        for place in _places(rule, numbers):
+            names = [fill(n, place) for n in rule.fused]
             if all(n in state for n in names):
                 left.difference_update(names)
                 tensor = torch.cat([state[n] for n in names]) if len(names) > 1 else state[names[0]]
-                out[fill(rule.checkpoint, str(i))] = tensor.t() if rule.transpose else tensor
+                out[fill(rule.checkpoint, place)] = tensor.t() if rule.transpose else tensor
     if left:
         raise ModelError(
             f"the family has no name for {len(left)} tensors of this model ({', '.join(sorted(left)[:3])})",
             hint="save it under its own family, and merge adapters first",
         )
     return out
-
-
-def rope_theta(keys: Keys) -> float:
-    """The rotary base from either spelling (``rope_parameters`` of Transformers 5, or ``rope_theta``); scaling is refused."""
-    bare = keys.get("rope_theta", 10000.0)
-    parameters = keys.get("rope_scaling", None) or keys.get("rope_parameters", None) or {}
-    keys.used.add("rope_parameters")
-    if not isinstance(parameters, Mapping):
-        raise ModelError(f"config.json has rope_parameters = {parameters!r}; wanted an object")
-    kind = parameters.get("rope_type", parameters.get("type", "default"))
-    if kind != "default":
-        raise ModelError(
-            f"config.json asks for rope scaling {kind!r}; supported: 'default'",
-            hint="positions would be wrong without it",
-        )
-    if unknown := sorted(parameters.keys() - {"rope_type", "type", "rope_theta"}):
-        raise ModelError(
-            f"config.json has rope parameters this version does not know: {', '.join(unknown)}",
-            hint="positions would be wrong without them",
-        )
-    return float(parameters.get("rope_theta") or bare)
-
-
-def llama_like(keys: Keys, **fixed: Any) -> DecoderConfig:
-    """The part of the config that Llama, Mistral, Qwen2 and Qwen3 share."""
-    heads = keys.get("num_attention_heads")
-    fields: dict[str, Any] = {
-        "vocab_size": keys.get("vocab_size"),
-        "hidden_size": keys.get("hidden_size"),
-        "num_hidden_layers": keys.get("num_hidden_layers"),
-        "num_attention_heads": heads,
-        "num_key_value_heads": keys.get("num_key_value_heads", heads),
-        "head_dim": keys.get("head_dim", keys.get("hidden_size") // heads),
-        "intermediate_size": keys.get("intermediate_size"),
-        "max_position_embeddings": keys.get("max_position_embeddings"),
-        "norm_eps": keys.get("rms_norm_eps", 1e-6),
-        "rope_theta": rope_theta(keys),
-        "tie_word_embeddings": keys.get("tie_word_embeddings", False),
-        "initializer_range": keys.get("initializer_range", 0.02),
-    }
-    keys.expect("hidden_act", ("silu",), "silu")
-    fields.update(fixed)
-    return DecoderConfig(**fields)
-
-
-def llama_like_json(c: DecoderConfig, model_type: str, architecture: str) -> dict[str, Any]:
-    """The shared part of ``config.json``, in the keys of Transformers 5."""
-    return {
-        "architectures": [architecture],
-        "model_type": model_type,
-        "vocab_size": c.vocab_size,
-        "hidden_size": c.hidden_size,
-        "num_hidden_layers": c.num_hidden_layers,
-        "num_attention_heads": c.num_attention_heads,
-        "num_key_value_heads": c.num_key_value_heads,
-        "head_dim": c.head_dim,
-        "intermediate_size": c.intermediate_size,
-        "max_position_embeddings": c.max_position_embeddings,
-        "hidden_act": "silu",
-        "rms_norm_eps": c.norm_eps,
-        "rope_theta": c.rope_theta,
-        "rope_parameters": {"rope_theta": c.rope_theta, "rope_type": "default"},
-        "tie_word_embeddings": c.tie_word_embeddings,
-        "initializer_range": c.initializer_range,
-    }

@@ -12,21 +12,27 @@ from typing import Any
 
 import torch
 
-from sibao.core.errors import ModelError
-from sibao.core.names import load_module
+from sibao.core.errors import ModelError, UnsupportedModel
+from sibao.core.names import load_module, module_names
 from sibao.core.paths import write_text
-from sibao.models.base import Keys, to_checkpoint
-from sibao.models.weights import SHARD_BYTES, read_json, read_weights, write_shards
+from sibao.models.base import Keys, Rename, to_checkpoint
+from sibao.models.weights import SHARD_BYTES, fit_weights, open_weights, read_json, refuse_lies, write_shards
 from sibao.nn.config import DecoderConfig
 from sibao.nn.decoder import Decoder
+from sibao.nn.encoder import Encoder
+from sibao.nn.encoder_config import EncoderConfig
 from sibao.nn.network import Network
+from sibao.nn.seq2seq import Seq2Seq
+from sibao.nn.seq2seq_config import Seq2SeqConfig
 
-Config = DecoderConfig
+Config = DecoderConfig | EncoderConfig | Seq2SeqConfig
 """The shape of any network."""
-NETWORKS: dict[type[Any], type[Network]] = {DecoderConfig: Decoder}
+NETWORKS: dict[type[Any], type[Network]] = {DecoderConfig: Decoder, EncoderConfig: Encoder, Seq2SeqConfig: Seq2Seq}
 """The network that computes each kind of shape."""
 
 
+MAX_LAYERS = 10_000
+"""Layers of a model at most; published ones have one or two hundred."""
 _NOT_FAMILIES = ("adapter", "base", "folder", "names", "weights")
 
 
@@ -35,22 +41,45 @@ def family_of(name: str) -> ModuleType:
     return load_module("sibao.models", name, "model family")
 
 
+def renames_of(family: ModuleType, config: Any) -> tuple[Rename, ...]:
+    """The tensor names of a family; where they depend on the shape (a head, say) its function ``renames`` tells them."""
+    found: tuple[Rename, ...] = family.renames(config) if hasattr(family, "renames") else family.RENAMES
+    return found
+
+
 def families() -> list[str]:
     """Names of all families: the modules of this package that define ``RENAMES``."""
-    from sibao.core.names import module_names
+    return [name for name in module_names("sibao.models") if is_family(name)]
 
-    names = [n for n in module_names("sibao.models") if n not in _NOT_FAMILIES]
-    return [n for n in names if hasattr(family_of(n), "RENAMES")]
+
+def is_family(name: str) -> bool:
+    """Whether that ``model_type`` is implemented; looks at its module only."""
+    names = module_names("sibao.models")
+    return name in names and name not in _NOT_FAMILIES and hasattr(family_of(name), "RENAMES")
 
 
 def read_config(folder: Path) -> tuple[str, Any]:
     """Family name and shape of the model in ``folder``."""
-    data = read_json(folder / "config.json")
+    return parse_config(read_json(folder / "config.json"), str(folder))
+
+
+def refuse_depth(data: dict[str, Any], folder: str) -> None:
+    """Refuse a number of layers that is a fault: the list of what each layer is would fill the memory."""
+    for key, value in data.items():
+        if "layer" in key and isinstance(value, int) and value > MAX_LAYERS:
+            raise ModelError(f"{folder}/config.json has {key} = {value}; at most {MAX_LAYERS} are read")
+
+
+def parse_config(data: dict[str, Any], folder: str) -> tuple[str, Any]:
+    """Family name and shape that the keys of a config.json ask for; ``folder`` is named in errors."""
     name = data.get("model_type")
     if not isinstance(name, str):
         raise ModelError(f"{folder}/config.json names no model_type")
-    if name not in families():
-        raise ModelError(f"{folder}: model_type {name!r} is not implemented", hint=f"families: {', '.join(families())}")
+    refuse_depth(data, folder)
+    if not is_family(name):
+        raise UnsupportedModel(
+            f"{folder}: model_type {name!r} is not implemented", hint=f"families: {', '.join(families())}"
+        )
     keys = Keys(data)
     try:
         config = family_of(name).read(keys)
@@ -84,11 +113,15 @@ def load_network(folder: Path | str, dtype: torch.dtype | None = None) -> Networ
     """
     folder = Path(folder)
     name, config = read_config(folder)
+    tensors = open_weights(folder)
+    if settle := getattr(family_of(name), "settle", None):  # what the files say better than config.json
+        config = settle(config, tensors)
+    refuse_lies(folder, config, tensors)
     try:
         model = new_network(config)  # its memory stays untouched; the checkpoint's tensors take its place
     except RuntimeError as error:
         raise ModelError(f"{folder}: config.json asks for more memory than there is: {error}") from None
-    state = read_weights(folder, family_of(name).RENAMES, model)
+    state = fit_weights(folder, tensors, renames_of(family_of(name), config), model)
     if dtype is not None:
         state = {k: v.to(dtype) for k, v in state.items()}
     model.load_state_dict(state | {name: state[source] for name, source in model.tied.items()}, assign=True)
@@ -123,7 +156,7 @@ def save_model(
     module = family_of(family)
     state = {k: v.detach().to(dtype or v.dtype) for k, v in model.state_dict().items()}
     state = {k: v for k, v in state.items() if k not in model.tied}
-    tensors = {k: v.contiguous() for k, v in to_checkpoint(module.RENAMES, state).items()}
+    tensors = {k: v.contiguous() for k, v in to_checkpoint(renames_of(module, model.config), state).items()}
     write_shards(folder, tensors, shard_bytes)
     stored = next(iter(tensors.values())).dtype
     config = module.write(model.config) | {"dtype": str(stored).removeprefix("torch.")} | (extra or {})

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sibao.models.base import LLAMA_RENAMES, Keys, llama_like, llama_like_json
+from sibao.models._llama_like import LLAMA_RENAMES, llama_like, llama_like_json
+from sibao.models.base import Keys
 from sibao.nn.config import DecoderConfig
 
 ARCHITECTURE = "LlamaForCausalLM"

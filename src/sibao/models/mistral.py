@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from sibao.models import llama
-from sibao.models.base import LLAMA_RENAMES, Keys, llama_like, llama_like_json
+from sibao.models._llama_like import LLAMA_RENAMES, llama_like, llama_like_json
+from sibao.models.base import Keys
 from sibao.nn.config import DecoderConfig
 
 ARCHITECTURE = "MistralForCausalLM"
@@ -16,8 +17,7 @@ TINY: dict[str, Any] = llama.TINY | {"sliding_window": 8}
 def read(keys: Keys) -> DecoderConfig:
     """Translate ``config.json``; a null ``sliding_window`` means that all earlier positions are seen, a missing one
     the 4096 of Transformers' ``MistralConfig``."""
-    window = keys.get("sliding_window", None) if "sliding_window" in keys.data else 4096
-    return llama_like(keys, sliding_window=window)
+    return llama_like(keys, sliding_window=keys.optional("sliding_window", 4096))
 
 
 def write(config: DecoderConfig) -> dict[str, Any]:

@@ -63,21 +63,33 @@ def _folder(name: str) -> Path:
 
 def _from_hub(name: str) -> Path:
     """A snapshot from the hub's cache; fetched only when the settings allow the network."""
+    from httpx2 import HTTPError
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
+    from huggingface_hub.errors import (
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
 
     repo, _, revision = name.partition("@")
-    wanted = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
+    wanted = ["*.json", "*.safetensors", "*.txt", "*.model", "*.spm", "*.jinja"]
+    offline = settings().offline
     try:
-        offline = settings().offline
         found = snapshot_download(repo, revision=revision or None, local_files_only=offline, allow_patterns=wanted)
-    except LocalEntryNotFoundError:
-        raise ModelError(
-            f"{name} is not in the local cache and Sibao is offline",
-            hint="set SIBAO_OFFLINE=0 to fetch it (HF_ENDPOINT names a mirror), or give a folder",
-        ) from None
+    except LocalEntryNotFoundError as error:
+        if offline:
+            raise ModelError(
+                f"{name} is not (or not wholly) in the local cache and Sibao is offline",
+                hint="set SIBAO_OFFLINE=0 to fetch it (HF_ENDPOINT names a mirror), or give a folder",
+            ) from None
+        why = " ".join(str(error).split())[:300]
+        raise ModelError(f"{name} could not be fetched: {why}", hint="check the network, or HF_ENDPOINT") from None
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
-        raise BadInput(f"the hub has no {name!r}: {error}", hint="check the spelling of org/name@revision") from None
-    except OSError as error:
+        why = next((line for line in str(error).splitlines() if line.strip()), "")
+        raise BadInput(f"the hub has no {name!r}: {why}", hint="check the spelling of org/name@revision") from None
+    except HFValidationError as error:
+        raise BadInput(f"no model can be named {name!r}: {error}", hint="write org/name[@revision]") from None
+    except (OSError, HTTPError) as error:  # HTTPError: the connection broke in the middle of a file, say
         raise ModelError(f"{name} could not be fetched: {error}", hint="check the network, or HF_ENDPOINT") from None
     return Path(found)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from sibao.models import llama
-from sibao.models.base import LLAMA_RENAMES, Keys, llama_like, llama_like_json
-from sibao.models.qwen2 import full_attention
+from sibao.models._llama_like import LLAMA_RENAMES, llama_like, llama_like_json
+from sibao.models.base import Keys
+from sibao.models.qwen2 import late_windows, late_windows_json
 from sibao.nn.config import DecoderConfig
 
 ARCHITECTURE = "Qwen3ForCausalLM"
@@ -16,14 +17,12 @@ TINY: dict[str, Any] = llama.TINY | {"head_dim": 16, "tie_word_embeddings": True
 
 def read(keys: Keys) -> DecoderConfig:
     """Translate ``config.json``."""
-    full_attention(keys)
     bias = keys.get("attention_bias", False)
-    return llama_like(keys, qk_norm=True, qkv_bias=bias, out_bias=bias)
+    size = keys.get("head_dim", 128)
+    return llama_like(keys, qk_norm=True, qkv_bias=bias, out_bias=bias, head_dim=size, **late_windows(keys))
 
 
 def write(config: DecoderConfig) -> dict[str, Any]:
     """The ``config.json`` of a model of this family."""
-    return llama_like_json(config, "qwen3", ARCHITECTURE) | {
-        "attention_bias": config.qkv_bias,
-        "use_sliding_window": False,
-    }
+    shared = llama_like_json(config, "qwen3", ARCHITECTURE)
+    return shared | {"attention_bias": config.qkv_bias} | late_windows_json(config)

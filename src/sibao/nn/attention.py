@@ -1,5 +1,5 @@
 """Self-attention: softmax(Q Kᵀ / √E) V under a mask (arXiv 1706.03762, eq. 1), with grouped key/value heads
-(arXiv 2305.13245), optional norms on queries and keys (arXiv 2302.05442) and rotary positions."""
+(arXiv 2305.13245), optional norms on queries and keys (arXiv 2302.05442), rotary positions and soft-capped scores."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from torch import Tensor, nn
 from sibao.nn.cache import CacheView
 from sibao.nn.config import DecoderConfig
 from sibao.nn.linear import Linear
-from sibao.nn.norm import RMSNorm
+from sibao.nn.norm import make_norm
 from sibao.nn.rope import rotate
 
 
-def attend(q_BHTE: Tensor, k_BKSE: Tensor, v_BKSE: Tensor, mask: Tensor | None) -> Tensor:
+def attend(q_BHTE: Tensor, k_BKSE: Tensor, v_BKSE: Tensor, mask: Tensor | None, scale: float | None = None) -> Tensor:
     """Attention of H query heads over K shared key/value heads.
 
     Args:
         mask: bool, broadcastable to [B, 1, T, S], True where a query may look; None: causal, T = S.
+        scale: factor on Q Kᵀ; None: 1 / √E.
 
     Returns:
         [B, H, T, E]. One query per row is folded, so that the heads that share keys become one matrix product
@@ -28,11 +29,29 @@ def attend(q_BHTE: Tensor, k_BKSE: Tensor, v_BKSE: Tensor, mask: Tensor | None) 
     K = k_BKSE.shape[1]
     if T == 1 and mask is not None and mask.shape[-2] == 1:
         q = q_BHTE.reshape(B, K, H // K, E)
-        return F.scaled_dot_product_attention(q, k_BKSE, v_BKSE, attn_mask=mask).reshape(B, H, 1, E)
+        y = F.scaled_dot_product_attention(q, k_BKSE, v_BKSE, attn_mask=mask, scale=scale)
+        return y.reshape(B, H, 1, E)
     if K != H:
         k_BKSE = k_BKSE.repeat_interleave(H // K, dim=1)
         v_BKSE = v_BKSE.repeat_interleave(H // K, dim=1)
-    return F.scaled_dot_product_attention(q_BHTE, k_BKSE, v_BKSE, attn_mask=mask, is_causal=mask is None)
+    return F.scaled_dot_product_attention(q_BHTE, k_BKSE, v_BKSE, attn_mask=mask, is_causal=mask is None, scale=scale)
+
+
+def attend_capped(
+    q_BHTE: Tensor, k_BKSE: Tensor, v_BKSE: Tensor, mask: Tensor | None, scale: float, cap: float
+) -> Tensor:
+    """``attend`` with scores s turned into cap · tanh(s / cap) (Gemma 2, arXiv 2408.00118, section 2), written out:
+    fused attention has no place for it. Scores of all pairs exist at once, [B, H, T, S]."""
+    B, H, T, E = q_BHTE.shape
+    K, S = k_BKSE.shape[1], k_BKSE.shape[2]
+    if mask is None:
+        mask = torch.ones(T, S, dtype=torch.bool, device=q_BHTE.device).tril()[None, None]
+    # the heads that share keys are one matrix product
+    scores = q_BHTE.reshape(B, K, H // K * T, E) @ k_BKSE.transpose(-1, -2) * scale
+    scores = torch.tanh(scores / cap) * cap
+    scores = scores.view(B, H, T, S).masked_fill(~mask, torch.finfo(scores.dtype).min)
+    weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(v_BKSE.dtype)
+    return (weights.view(B, K, H // K * T, S) @ v_BKSE).view(B, H, T, E)
 
 
 class Attention(nn.Module):
@@ -51,8 +70,12 @@ class Attention(nn.Module):
         self.k_proj = Linear(D, config.key_size, bias=config.qkv_bias)
         self.v_proj = Linear(D, config.key_size, bias=config.qkv_bias)
         self.o_proj = Linear(config.query_size, D, bias=config.out_bias)
-        self.q_norm = RMSNorm(config.head_dim, config.norm_eps) if config.qk_norm else nn.Identity()
-        self.k_norm = RMSNorm(config.head_dim, config.norm_eps) if config.qk_norm else nn.Identity()
+        norm = (config.norm, config.head_dim, config.norm_eps)
+        self.q_norm = make_norm(*norm) if config.qk_norm else nn.Identity()
+        self.k_norm = make_norm(*norm) if config.qk_norm else nn.Identity()
+        self.cap = config.attention_softcap
+        scalar = config.query_pre_attn_scalar
+        self.scale = None if scalar is None else scalar**-0.5
 
     def forward(
         self,
@@ -71,7 +94,10 @@ class Attention(nn.Module):
         if cache is not None:
             k, v = cache.update(self.layer, k, v, positions_BT)
             k, v = k.to(q.dtype), v.to(q.dtype)
-        y = attend(q, k, v, mask)
+        if self.cap is None:
+            y = attend(q, k, v, mask, self.scale)
+        else:
+            y = attend_capped(q, k, v, mask, self.scale or self.head_dim**-0.5, self.cap)
         return self.o_proj(y.transpose(1, 2).reshape(B, T, self.heads * self.head_dim))
 
 

@@ -20,6 +20,22 @@ class RMSNorm(nn.Module):
         return self.weight * wide.to(x.dtype)
 
 
+class OffsetRMSNorm(nn.Module):
+    """RMSNorm whose weight is kept as the distance from 1 (Gemma), all of it in float32."""
+
+    def __init__(self, size: int, eps: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(size))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        wide = x.float()
+        wide = wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + self.eps)
+        return (wide * (1.0 + self.weight.float())).to(x.dtype)
+
+
 def make_norm(kind: str, size: int, eps: float) -> nn.Module:
-    """``rms`` or ``layer`` (LayerNorm with bias, arXiv 1607.06450)."""
-    return RMSNorm(size, eps) if kind == "rms" else nn.LayerNorm(size, eps)
+    """``rms``, ``rms_offset`` or ``layer`` (LayerNorm with bias, arXiv 1607.06450)."""
+    if kind == "layer":
+        return nn.LayerNorm(size, eps)
+    return OffsetRMSNorm(size, eps) if kind == "rms_offset" else RMSNorm(size, eps)

@@ -6,19 +6,20 @@ A provider is one file ``providers/<kind>.py`` with ``load(name: str) -> Model``
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sibao.core.errors import BadInput, UnknownName
+from sibao.core.errors import BadInput, ModelError, UnknownName
 from sibao.core.names import load_module, module_names
 from sibao.core.types import Model
+from sibao.providers._precision import PRECISIONS, SMALL
 
 if TYPE_CHECKING:
-    from sibao.providers.local import LocalModel
+    from sibao.nn.network import Network
+    from sibao.text.tokenizer import Tokenizer
 
-PRECISIONS = ("auto", "fp32", "bf16", "fp16")
-SMALL = 1_000_000_000
-"""Parameters up to which ``auto`` computes in fp32 on a CPU: exact, and as fast as bf16 for one stream."""
+log = logging.getLogger("sibao.load")
 _NOT_PROVIDERS = frozenset({"load", "local"})
 
 
@@ -49,6 +50,10 @@ def load(name: str, *, precision: str = "auto", adapter: str | Path | None = Non
     kind, colon, _ = name.partition(":")
     if not colon or Path(name).exists():
         return _local(name, precision, adapter, threads)
+    if kind == "transformers":
+        from sibao.providers import transformers
+
+        return transformers.load(name, transformers.How(precision, adapter, threads))
     if kind not in providers():
         raise UnknownName("provider in this version", kind, [*providers(), "(no colon: a local model)"])
     if adapter is not None or precision != "auto":
@@ -57,26 +62,64 @@ def load(name: str, *, precision: str = "auto", adapter: str | Path | None = Non
     return model
 
 
-def _local(name: str, precision: str, adapter: str | Path | None, threads: int | None) -> LocalModel:
+def _why_not_here(folder: Path) -> str:
+    """Why Sibao's own networks cannot compute a sound model; empty where they can, or where the folder is damaged."""
+    from sibao.core.errors import UnsupportedModel
+    from sibao.models.folder import read_config
+
+    try:
+        read_config(folder)
+    except UnsupportedModel as error:
+        return error.message
+    except ModelError:  # damaged: the reader itself says so
+        return ""
+    return ""
+
+
+def _local(name: str, precision: str, adapter: str | Path | None, threads: int | None) -> Model:
     import torch
 
-    from sibao.engine.engine import Engine
     from sibao.models.adapter import load_adapter
-    from sibao.models.folder import load_model, read_config
+    from sibao.models.folder import load_network, read_config
     from sibao.models.names import resolve
-    from sibao.providers.local import LocalModel
+    from sibao.text._limits import refuse_larger
     from sibao.text.tokenizer import Tokenizer
 
     source = resolve(name)
+    if reason := _why_not_here(source.folder):
+        from sibao.providers import transformers
+
+        log.warning("%s runs through Transformers: %s", name, reason)
+        return transformers.open_source(name, source, transformers.How(precision, adapter, threads))
     if threads is not None:
         torch.set_num_threads(threads)
     tokenizer = Tokenizer.load(source.folder)
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
-    model = load_model(source.folder, dtype)
+    model = load_network(source.folder, dtype)
+    refuse_larger(tokenizer.backend, model.config.vocab_size, source.folder)
     if precision == "auto" and sum(p.numel() for p in model.parameters()) <= SMALL:
         model = model.float()
     folder = adapter if adapter is not None else source.adapter
     if folder is not None:
         load_adapter(model, folder, read_config(source.folder)[0])
         model.eval()
-    return LocalModel(name, Engine(model), tokenizer)
+    return _serve(name, model, tokenizer, source.folder)
+
+
+def _serve(name: str, network: Network, tokenizer: Tokenizer, folder: Path) -> Model:
+    """The network as a model, by its architecture."""
+    from sibao.engine.engine import Engine
+    from sibao.nn.decoder import Decoder
+    from sibao.nn.encoder import Encoder
+    from sibao.nn.seq2seq import Seq2Seq
+    from sibao.providers._encoder import EncoderModel
+    from sibao.providers._seq2seq import Seq2SeqModel, read_known
+    from sibao.providers.local import LocalModel
+
+    if isinstance(network, Encoder):
+        return EncoderModel(name, network, tokenizer)
+    if isinstance(network, Decoder):
+        return LocalModel(name, Engine(network), tokenizer)
+    if isinstance(network, Seq2Seq):
+        return Seq2SeqModel(name, network, tokenizer, read_known(folder, network, tokenizer))
+    raise ModelError(f"{name} holds a {type(network).__name__}, which nothing here answers with")

@@ -19,10 +19,12 @@ from sibao.core.types import (
     TokenLogprob,
     Usage,
     as_prompts,
+    words,
 )
 from sibao.engine.engine import Engine
 from sibao.engine.request import Event, Request, SequenceScore
 from sibao.metrics.perplexity import rolling_windows
+from sibao.providers._beams import decoder_beams
 from sibao.text.chat import render
 from sibao.text.detokenize import StreamDecoder
 from sibao.text.tokenizer import Tokenizer
@@ -52,7 +54,10 @@ class LocalModel:
             BadInput: a prompt without any token, or sampling settings out of range.
             ContextOverflow: a prompt that with ``max_tokens`` does not fit; then none is run.
         """
-        answers = [self._answer(prompt, options or GenerateOptions()) for prompt in as_prompts(prompts)]
+        options = options or GenerateOptions()
+        answers = [self._answer(prompt, options) for prompt in as_prompts(prompts)]
+        if (options.sampling.num_beams or 1) > 1:
+            return self._beams(answers, options)
         by_id = {answer.request.id: answer for answer in answers}
         with self.engine.submit(*(answer.request for answer in answers)) as events:
             for event in events:
@@ -69,7 +74,16 @@ class LocalModel:
         """
         answer = self._answer(prompt, options or GenerateOptions())
         self.engine.check(answer.request)
+        if ((options or GenerateOptions()).sampling.num_beams or 1) > 1:
+            return (Delta(one.text, one) for one in self.generate([prompt], options))
         return self._deltas(answer)
+
+    def _beams(self, answers: list[Answer], options: GenerateOptions) -> list[Completion]:
+        """Beam search runs beside the engine's queue; what it has refused there is refused here."""
+        for answer in answers:
+            self.engine.check(answer.request)
+        prompts = [answer.request.prompt_ids for answer in answers]
+        return decoder_beams(self.engine.model, self.tokenizer, prompts, self.tokenizer.eos_ids, options)
 
     def _deltas(self, answer: Answer) -> Iterator[Delta]:
         with self.engine.submit(answer.request) as events:
@@ -93,7 +107,7 @@ class LocalModel:
             raise BadInput("the prompt has no messages", hint="give at least one message")
         if self.tokenizer.has_template:
             return render(self.tokenizer, prompt)
-        return self.encode("\n\n".join(message["content"] for message in prompt))
+        return self.encode("\n\n".join(words(message) for message in prompt))
 
     def score(self, pairs: Sequence[tuple[Prompt, str]]) -> list[Scored]:
         """Log-likelihood of each continuation after its context, by the boundary rules of lm-evaluation-harness.

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from sibao.core.errors import BadInput, ProviderError, UnknownName
-from sibao.core.types import Completion, Delta, FinishReason, GenerateOptions, Prompt, Usage, as_prompts
+from sibao.core.types import Completion, Delta, FinishReason, GenerateOptions, Message, Prompt, Usage, as_prompts
 from sibao.text.detokenize import find_stop
 
 SLOW_SECONDS = 0.05
@@ -63,7 +63,7 @@ class MockModel:
 
     def count(self, prompt: Prompt) -> int:
         """Characters of all messages."""
-        return len(prompt) if isinstance(prompt, str) else sum(len(m["content"]) for m in prompt)
+        return len(prompt) if isinstance(prompt, str) else sum(len(_shown(m)) for m in prompt)
 
     def _complete(self, prompt: Prompt, options: GenerateOptions) -> Completion:
         if self._kind in FAILURES:
@@ -72,7 +72,7 @@ class MockModel:
         if options.max_tokens < 1:
             raise BadInput(f"max_tokens is {options.max_tokens}, at least 1 is needed")
         started = time.perf_counter()
-        text = ANSWERS[self._kind](prompt if isinstance(prompt, str) else prompt[-1]["content"] if prompt else "")
+        text = ANSWERS[self._kind](prompt if isinstance(prompt, str) else _shown(prompt[-1]) if prompt else "")
         cut = find_stop(text[: options.max_tokens], options.stop)
         full = len(text) if cut is None else cut
         text = text[: min(full, options.max_tokens)]
@@ -81,3 +81,11 @@ class MockModel:
         seconds = time.perf_counter() - started
         reason: FinishReason = "length" if len(text) < full else "stop"
         return Completion(text, reason, Usage(self.count(prompt), len(text)), seconds, seconds / max(1, len(text)))
+
+
+def _shown(message: Message) -> str:
+    """The words of a turn; a mock sees of a picture only that it is there."""
+    content = message["content"]
+    if isinstance(content, str):
+        return content
+    return "\n".join(part["text"] if part["type"] == "text" else f"[{part['type']}]" for part in content)

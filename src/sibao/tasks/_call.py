@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sibao.core.errors import ContextOverflow
-from sibao.core.types import Completion, FinishReason, GenerateOptions, Model, Prompt, Usage
+from sibao.core.types import Completion, FinishReason, GenerateOptions, Model, Prompt, SourceForm, Usage
 from sibao.tasks.base import Task, TaskResult
 
 _WORST: tuple[FinishReason, ...] = ("error", "cancelled", "length", "stop")
@@ -24,7 +24,10 @@ class Call:
     piece_tokens: int | None = None
 
     def prompt(self, inputs: Any) -> Prompt:
-        """Messages, or the plain form for a model that says it has no chat template."""
+        """The source for an encoder-decoder, else messages, or the plain form for a model that says it has no chat
+        template."""
+        if self.source is not None:
+            return self.source.prefixes.get(self.task.kind(inputs), "") + self.task.source(inputs)
         return self.task.messages(inputs) if self.templated else self.task.plain(inputs)
 
     @property
@@ -32,13 +35,25 @@ class Call:
         """A model without the attribute renders messages somehow (hosted models do)."""
         return bool(getattr(self.model, "has_template", True))
 
+    @property
+    def source(self) -> SourceForm | None:
+        """Set for an encoder-decoder, which has ``context`` tokens for the source and as many for the answer."""
+        return getattr(self.model, "source_form", None)
+
     def limit(self, inputs: Any) -> int:
         """New tokens allowed for these inputs."""
-        return self.options.max_tokens if self.options else self.task.max_tokens(inputs)
+        if self.options:
+            return self.options.max_tokens
+        generous = self.task.max_tokens(inputs)
+        return generous if self.source is None else min(generous, self.model.context)
+
+    def together(self, prompt: int, answer: int) -> int:
+        """What prompt and answer take of the context: their sum, or the longer one where each has its own."""
+        return prompt + answer if self.source is None else max(prompt, answer)
 
     def need(self, inputs: Any) -> int:
         """Tokens of prompt and answer together."""
-        return self.model.count(self.prompt(inputs)) + self.limit(inputs)
+        return self.together(self.model.count(self.prompt(inputs)), self.limit(inputs))
 
     def fits(self, inputs: Any) -> bool:
         """Whether one prompt can hold the inputs."""
@@ -55,7 +70,7 @@ class Call:
     def settings(self, limit: int) -> GenerateOptions:
         """Options for one call; a plain prompt adds the task's stop strings."""
         options = self.options or GenerateOptions()
-        stop = options.stop if self.templated else (*options.stop, *self.task.stop)
+        stop = options.stop if self.templated or self.source is not None else (*options.stop, *self.task.stop)
         return replace(options, max_tokens=limit, stop=stop)
 
     def generate(self, many: Sequence[Any]) -> list[Completion]:
@@ -64,7 +79,7 @@ class Call:
             return []
         prompts = [self.prompt(inputs) for inputs in many]
         limit = max(self.limit(inputs) for inputs in many)
-        if limit + max(self.model.count(prompt) for prompt in prompts) <= self.model.context:
+        if self.together(max(self.model.count(prompt) for prompt in prompts), limit) <= self.model.context:
             return self.model.generate(prompts, self.settings(limit))
         alone = zip(many, prompts, strict=True)
         return [self.model.generate([prompt], self.settings(self.limit(inputs)))[0] for inputs, prompt in alone]

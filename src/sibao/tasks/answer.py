@@ -58,6 +58,13 @@ class Answer(Task[Inputs]):
     def plain(self, inputs: Inputs) -> str:
         return PLAIN[detect(inputs.context)].format(context=inputs.context, question=inputs.question)
 
+    def source(self, inputs: Inputs) -> str:
+        """As T5 was trained on SQuAD (arXiv 1910.10683, appendix D.15)."""
+        return f"question: {inputs.question} context: {inputs.context}"
+
+    def kind(self, inputs: Inputs) -> str:
+        return "question_answering"
+
     def target(self, inputs: Inputs, value: Target) -> str:
         return super().target(inputs, value or UNANSWERABLE[detect(inputs.context)])
 
@@ -72,7 +79,7 @@ class Answer(Task[Inputs]):
         return {
             "text": text,
             "start": start if found else None,
-            "sentence": _sentence_at(inputs.context, start) if found else None,
+            "sentence": sentence_at(inputs.context, start) if found else None,
         }
 
     def max_tokens(self, inputs: Inputs) -> int:
@@ -91,7 +98,8 @@ def _answers(value: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(texts))
 
 
-def _sentence_at(context: str, start: int) -> str:
+def sentence_at(context: str, start: int) -> str:
+    """The sentence of a passage around a character."""
     end = 0
     for sentence in sentences(context):
         end += len(sentence)

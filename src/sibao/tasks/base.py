@@ -63,6 +63,7 @@ class Task(ABC, Generic[InputsT]):
 
     ``fields`` is the frozen dataclass of inputs (it refuses empty and wrong-typed values by name), ``version`` goes
     into every signature and changes with any prompt, ``stop`` ends the answer of a model that is given ``plain``.
+    ``main`` names the field that a bare value of the command line goes to, where that is no document.
     ``document`` names the field that may be longer than a model can hold, ``strategy`` what ``tasks.long`` then does.
     """
 
@@ -71,6 +72,7 @@ class Task(ABC, Generic[InputsT]):
     fields: ClassVar[type]
     metrics: ClassVar[tuple[str, ...]]
     stop: ClassVar[tuple[str, ...]] = ()
+    main: ClassVar[str] = "prompt"
     document: ClassVar[str] = ""
     strategy: ClassVar[Strategy] = "refuse"
 
@@ -94,6 +96,14 @@ class Task(ABC, Generic[InputsT]):
     @abstractmethod
     def plain(self, inputs: InputsT) -> str:
         """The prompt as bare text, for a model without a chat template; the answer follows it directly."""
+
+    def source(self, inputs: InputsT) -> str:
+        """What an encoder-decoder reads, without the words that name the work."""
+        return self.plain(inputs)
+
+    def kind(self, inputs: InputsT) -> str:
+        """The work's name in ``task_specific_params`` of T5's config files, which say the words before a source."""
+        return self.name
 
     @abstractmethod
     def parse(self, text: str, inputs: InputsT) -> dict[str, Any]:

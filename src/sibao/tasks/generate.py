@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sibao.core.errors import DataError
-from sibao.core.types import Message, Row
+from sibao.core.types import Message, Part, Row, TextPart, words
 from sibao.tasks.base import Example, Target, Task, check_choice, check_text, text_field, user
 from sibao.tasks.forms.base import load_form
 from sibao.text.language import detect
+from sibao.text.media import parts
 
 ROLES = ("system", "user", "assistant")
 FREE = "text"
@@ -19,13 +20,14 @@ FREE = "text"
 @dataclass(frozen=True)
 class Inputs:
     """``form`` and ``style`` are empty for free text; ``language`` that of the instruction (empty: the prompt's);
-    ``history`` the turns before the prompt, oldest first."""
+    ``history`` the turns before the prompt, oldest first; ``pictures`` are shown before the prompt."""
 
     prompt: str
     form: str = ""
     style: str = ""
     language: str = ""
     history: tuple[Message, ...] = ()
+    pictures: tuple[Part, ...] = ()
 
     def __post_init__(self) -> None:
         check_text("prompt", self.prompt)
@@ -75,12 +77,17 @@ class Generate(Task[Inputs]):
         return [(inputs, str(value)) for inputs, value in pairs]
 
     def messages(self, inputs: Inputs) -> list[Message]:
-        return [*inputs.history, *user(_instruction(inputs))]
+        if not inputs.pictures:
+            return [*inputs.history, *user(_instruction(inputs))]
+        content: list[Part] = [*inputs.pictures, TextPart(type="text", text=_instruction(inputs))]
+        return [*inputs.history, {"role": "user", "content": content}]
 
     def plain(self, inputs: Inputs) -> str:
         if inputs.history:
             turns = self.messages(inputs)
-            return "".join(f"{turn['role']}: {turn['content']}\n" for turn in turns) + "assistant:"
+            return "".join(f"{turn['role']}: {words(turn)}\n" for turn in turns) + "assistant:"
+        if inputs.pictures:
+            return words(self.messages(inputs)[0])  # which says that bare text holds no picture
         return _instruction(inputs) + ("\n" if inputs.form else "")
 
     def parse(self, text: str, inputs: Inputs) -> dict[str, Any]:
@@ -108,8 +115,11 @@ def _turn(turn: object) -> Message:
     if not isinstance(turn, dict):
         raise DataError(f"got {type(turn).__name__}, wanted objects with 'role' and 'content'", field="messages")
     check_choice("messages.role", turn.get("role"), ROLES)
-    check_text("messages.content", turn.get("content"))
-    return {"role": turn["role"], "content": turn["content"]}
+    content: Any = turn.get("content")
+    if isinstance(content, list):
+        return {"role": turn["role"], "content": parts(content)}
+    check_text("messages.content", content)
+    return {"role": turn["role"], "content": content}
 
 
 def _read_messages(turns: object) -> tuple[Inputs, Target | None]:
@@ -117,10 +127,13 @@ def _read_messages(turns: object) -> tuple[Inputs, Target | None]:
     if not isinstance(turns, list | tuple) or not turns:
         raise DataError(f"got {type(turns).__name__}, wanted a list of turns", field="messages")
     checked = [_turn(turn) for turn in turns]
-    value = checked.pop()["content"] if checked[-1]["role"] == "assistant" else None
+    value = words(checked.pop()) if checked[-1]["role"] == "assistant" else None
     if not checked or checked[-1]["role"] != "user":
         raise DataError("wanted a user turn before the answer", field="messages")
-    return Inputs(checked[-1]["content"], history=tuple(checked[:-1])), value
+    last = parts(checked[-1]["content"])
+    said = words({"role": "user", "content": [part for part in last if part["type"] == "text"]})
+    pictures = tuple(part for part in last if part["type"] != "text")
+    return Inputs(said, history=tuple(checked[:-1]), pictures=pictures), value
 
 
 _HISTORY: tuple[Message, ...] = ({"role": "user", "content": "Hello."}, {"role": "assistant", "content": "Hello!"})

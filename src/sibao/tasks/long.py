@@ -14,6 +14,7 @@ from typing import Any
 
 from sibao.core.types import Delta, GenerateOptions, Model
 from sibao.tasks._call import Call, finish
+from sibao.tasks._direct import direct
 from sibao.tasks._pieces import DoesNotFitError
 from sibao.tasks._strategies import STRATEGIES
 from sibao.tasks.base import Task, TaskResult
@@ -47,6 +48,8 @@ def run(
     Raises:
         ContextOverflow: the task cannot be split, or its fixed part alone does not fit.
     """
+    if done := direct(task, model, [inputs]):
+        return done[0]
     begun = time.perf_counter()
     call, notes = _whole(Call(task, model, options, piece_tokens), inputs)
     if call.fits(inputs) and not _cut_by_stop(call, inputs):
@@ -68,6 +71,8 @@ def run_many(
     piece_tokens: int | None = None,
 ) -> list[TaskResult]:
     """``run`` for each inputs, in order; those that fit go through the model as one batch."""
+    if done := direct(task, model, many):
+        return done
     call = Call(task, model, options, piece_tokens)
     limit = max((call.limit(inputs) for inputs in many), default=0)
     shared = replace(call, options=options or GenerateOptions(max_tokens=limit))
@@ -98,16 +103,19 @@ def _whole(call: Call, inputs: Any) -> tuple[Call, tuple[str, ...]]:
     if call.options is not None or call.task.strategy != "refuse":
         return call, ()
     wanted = call.limit(inputs)
-    room = call.model.context - call.model.count(call.prompt(inputs))
+    room = call.model.context - (call.model.count(call.prompt(inputs)) if call.source is None else 0)
     if room >= wanted or room < LEAST:
         return call, ()
     return replace(call, options=GenerateOptions(max_tokens=room)), (f"the prompt leaves room for {room} new tokens",)
 
 
 def _cut_by_stop(call: Call, inputs: Any) -> bool:
-    """A plain prompt stops the answer at a blank line, so text with paragraphs is translated one by one."""
-    if call.templated or call.task.strategy != "pieces":
+    """A plain prompt stops the answer at a blank line, so text with paragraphs is translated one by one; so it is for an
+    encoder-decoder, whose tokenizer makes a line break a space."""
+    if call.task.strategy != "pieces" or (call.templated and call.source is None):
         return False
+    if call.source is not None:
+        return "\n" in getattr(inputs, call.task.document).strip()
     return any(mark in getattr(inputs, call.task.document).strip() for mark in call.task.stop)
 
 

@@ -49,6 +49,12 @@ class Summarize(Task[Inputs]):
     def plain(self, inputs: Inputs) -> str:
         return PLAIN[detect(inputs.text)].format(text=inputs.text)
 
+    def source(self, inputs: Inputs) -> str:
+        return inputs.text
+
+    def kind(self, inputs: Inputs) -> str:
+        return "summarization"
+
     def parse(self, text: str, inputs: Inputs) -> dict[str, Any]:
         return {"text": text.strip(), "pieces": 1}
 

@@ -76,6 +76,12 @@ class Translate(Task[Inputs]):
     def plain(self, inputs: Inputs) -> str:
         return PLAIN[inputs.source].format(text=inputs.text)
 
+    def source(self, inputs: Inputs) -> str:
+        return inputs.text
+
+    def kind(self, inputs: Inputs) -> str:
+        return f"translation_{inputs.source}_to_{inputs.to}"
+
     def parse(self, text: str, inputs: Inputs) -> dict[str, Any]:
         return {"text": text.strip(), "from": inputs.source, "to": inputs.to}
 

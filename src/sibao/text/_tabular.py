@@ -138,6 +138,7 @@ def read_parquet(path: Path) -> Iterator[Found]:
     number = 0
     try:
         with _plain_name(path) as name, duckdb.connect(config={"threads": 1, "memory_limit": "512MB"}) as connection:
+            connection.execute("SET enable_progress_bar = false")  # a slow query would write one to standard output
             cursor = connection.execute("SELECT * FROM read_parquet(?)", [name])
             names = [column[0] for column in cursor.description or []]
             while batch := cursor.fetchmany(PARQUET_ROWS):

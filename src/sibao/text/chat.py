@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from sibao.core.errors import BadInput, ModelError
-from sibao.core.types import Message
+from sibao.core.types import Message, words
 from sibao.text.tokenizer import Tokenizer
 
 _OPEN, _CLOSE = "\ue000", "\ue001"  # private-use characters: mark where a message's content stands in the template
@@ -40,16 +40,17 @@ def to_text(tokenizer: Tokenizer, messages: Sequence[Message], *, generation: bo
 
     Raises:
         ModelError: the tokenizer has no template, or it fails.
-        BadInput: the template refuses the messages (two user turns in a row, say).
+        BadInput: the template refuses the messages (two user turns in a row, say), or one holds a picture.
     """
     from jinja2 import TemplateError
 
     template = tokenizer.chat_template
     if not template:
         raise ModelError("this model has no chat template", hint="give it plain text instead of messages")
+    turns = [{**message, "content": words(message)} for message in messages]
     names = {k: _content(tokenizer.config.get(k)) for k in ("bos_token", "eos_token", "pad_token", "unk_token")}
     try:
-        return _compile(template).render(messages=list(messages), add_generation_prompt=generation, **names)
+        return _compile(template).render(messages=turns, add_generation_prompt=generation, **names)
     except (TemplateError, TypeError, ValueError, LookupError) as error:
         raise ModelError(f"the chat template fails: {error}") from None
 
@@ -71,7 +72,7 @@ def render(tokenizer: Tokenizer, messages: Sequence[Message], *, generation: boo
 def _marked(tokenizer: Tokenizer, messages: Sequence[Message]) -> Sequence[Message]:
     """The messages as they are or, where one holds a control string, marks in place of all contents."""
     controls = [t.content for t in tokenizer.backend.get_added_tokens_decoder().values()]
-    if not any(c in m["content"] for m in messages for c in (*controls, _OPEN)):
+    if not any(c in words(m) for m in messages for c in (*controls, _OPEN)):
         return messages
     return [Message(role=m["role"], content=f"{_OPEN}{i}{_CLOSE}") for i, m in enumerate(messages)]
 
@@ -82,15 +83,20 @@ def _encode(tokenizer: Tokenizer, text: str, messages: Sequence[Message]) -> lis
     ids = tokenizer.encode(first, specials=True)
     for part in parts:
         number, _, rest = part.partition(_CLOSE)
-        ids += tokenizer.encode(messages[int(number)]["content"])
+        ids += tokenizer.encode(words(messages[int(number)]))
         ids += tokenizer.encode(rest, specials=True)
     return ids
 
 
-def training_ids(tokenizer: Tokenizer, messages: Sequence[Message]) -> tuple[list[int], list[int]]:
+def training_ids(
+    tokenizer: Tokenizer, messages: Sequence[Message], *, last: bool = False
+) -> tuple[list[int], list[int]]:
     """Token ids of a whole conversation and its loss mask: 1 on what the assistant says (its end-of-turn included), else 0.
 
     What the assistant says is encoded apart from what stands before it, because that is how the model will say it.
+
+    Args:
+        last: only the last assistant turn carries loss; a template may show the ones before it as it likes.
 
     Raises:
         BadInput: no assistant turn carries loss.
@@ -100,9 +106,8 @@ def training_ids(tokenizer: Tokenizer, messages: Sequence[Message]) -> tuple[lis
     ids: list[int] = []
     mask: list[int] = []
     done = ""
-    for i, message in enumerate(messages):
-        if message["role"] != "assistant":
-            continue
+    said_at = [i for i, message in enumerate(messages) if message["role"] == "assistant"]
+    for i in said_at[-1:] if last else said_at:
         prompt = to_text(tokenizer, shown[:i], generation=True)
         whole = to_text(tokenizer, shown[: i + 1], generation=False)
         if not (prompt.startswith(done) and whole.startswith(prompt)):

@@ -7,13 +7,15 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from sibao.core.errors import DataError
-from sibao.core.types import Row
+from sibao.core.types import Row, words
+from sibao.text.preferences import preference
 
-Kind = Literal["text", "prompt_completion", "messages", "preference", "translation", "qa", "summary", "form"]
+Kind = Literal["text", "prompt_completion", "messages", "preference", "translation", "qa", "summary", "form", "picture"]
 
 FORMS: dict[Kind, str] = {
     "form": '{"form", "text"}',
-    "preference": '{"prompt", "chosen", "rejected"}',
+    "picture": '{"image" | "images" | "video", "text"} or {"image", "question", "answer"}',
+    "preference": '{"prompt" | "conversations", "chosen", "rejected"}',
     "messages": '{"messages": [{"role", "content"}]}',
     "prompt_completion": '{"prompt", "completion"}',
     "translation": '{"translation": {"en", "zh"}} or {"en", "zh"}',
@@ -23,6 +25,9 @@ FORMS: dict[Kind, str] = {
 }
 """Every form with its fields; rows are recognised in this order (``text`` last: other forms hold it too)."""
 DOCUMENTS = ("document", "article", "text")
+SEEN = ("image", "images", "video")
+TOLD = ("text", "caption", "answer")
+"""What a row says about its picture."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,8 @@ def text_of(row: Row, *, file: str = "", line: int = 0) -> str:
 
 _FIELDS: dict[Kind, tuple[tuple[str, ...], ...]] = {
     "form": (("form", "text"),),
-    "preference": (("prompt", "chosen", "rejected"),),
+    "picture": tuple((seen, told) for seen in SEEN for told in TOLD),
+    "preference": (("chosen", "rejected"),),
     "messages": (("messages",),),
     "prompt_completion": (("prompt", "completion"),),
     "translation": (("translation",), ("en", "zh")),
@@ -124,6 +130,15 @@ def _translation(row: Row) -> Fault:
     return None
 
 
+def _picture(row: Row) -> Fault:
+    """A path, bytes, the object {"bytes", "path"} of data sets, or several of them."""
+    for name in SEEN:
+        for value in row[name] if isinstance(row.get(name), list) else [row.get(name)]:
+            if value is not None and not isinstance(value, str | bytes | dict):
+                return name, f"wanted the path of a picture, got {type(value).__name__}"
+    return _strings("question", *TOLD)(row)
+
+
 def _qa(row: Row) -> Fault:
     answers = row.get("answers")
     if answers is not None:
@@ -133,9 +148,18 @@ def _qa(row: Row) -> Fault:
     return _strings("question", "context")(row)
 
 
+def _preference(row: Row) -> Fault:
+    try:
+        preference(row)
+    except DataError as error:
+        return error.field, error.message.removeprefix(str(DataError("", field=error.field)))
+    return None
+
+
 _CHECKS: dict[Kind, Callable[[Row], Fault]] = {
     "form": _strings("form", "text"),
-    "preference": lambda row: _turns(row, "prompt", "chosen", "rejected"),
+    "picture": lambda row: _picture(row),
+    "preference": _preference,
     "messages": lambda row: _turns(row, "messages"),
     "prompt_completion": lambda row: _turns(row, "prompt", "completion"),
     "translation": _translation,
@@ -149,6 +173,11 @@ def _said(value: str | list[dict[str, str]]) -> list[str]:
     return [value] if isinstance(value, str) else [turn["content"] for turn in value]
 
 
+def _preferred(row: Row) -> list[str]:
+    found = preference(row)
+    return [*(words(turn) for turn in found.prompt), found.chosen]
+
+
 def _document(row: Row) -> str:
     return next(str(row[name]) for name in DOCUMENTS if name in row)
 
@@ -160,7 +189,8 @@ def _pair(row: Row) -> list[str]:
 
 _PARTS: dict[Kind, Callable[[Row], list[str]]] = {
     "form": lambda row: [row["text"]],
-    "preference": lambda row: [*_said(row["prompt"]), *_said(row["chosen"])],
+    "picture": lambda row: [str(row[name]) for name in ("question", *TOLD) if row.get(name)],
+    "preference": _preferred,
     "messages": lambda row: _said(row["messages"]),
     "prompt_completion": lambda row: [*_said(row["prompt"]), *_said(row["completion"])],
     "translation": _pair,

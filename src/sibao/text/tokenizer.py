@@ -15,6 +15,8 @@ from tokenizers import Tokenizer as Backend
 
 from sibao.core.errors import BadInput, ModelError
 from sibao.core.paths import write_text
+from sibao.text import slow
+from sibao.text._limits import check_files, tame
 
 # The split of Qwen2 (and of llama.cpp's "qwen2" pre-tokenizer): words, single digits, runs of signs, line ends.
 SPLIT = (
@@ -25,8 +27,6 @@ CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 )
-MAX_FILE = 64 * 2**20
-"""A tokenizer.json above this size is refused: real ones have at most a few tens of megabytes."""
 
 
 class Tokenizer:
@@ -42,6 +42,7 @@ class Tokenizer:
         self._literal = Backend.from_str(backend.to_str())
         self._literal.encode_special_tokens = True
         self.bos_id, eos, pad = (self._special(k) for k in ("bos_token", "eos_token", "pad_token"))
+        self.cls_id, self.sep_id, self.mask_id = (self._special(f"{k}_token") for k in ("cls", "sep", "mask"))
         self.eos_ids: tuple[int, ...] = tuple(dict.fromkeys([*([eos] if eos is not None else []), *end_ids]))
         self.pad_id = pad if pad is not None else (self.eos_ids[0] if self.eos_ids else 0)
         self.special_ids = frozenset(i for i, t in backend.get_added_tokens_decoder().items() if t.special)
@@ -89,9 +90,22 @@ class Tokenizer:
         backend = self.backend if specials else self._literal
         return backend.encode(text, add_special_tokens=add_special_tokens).ids
 
+    def encode_source(self, text: str) -> list[int]:
+        """Token ids of what an encoder-decoder reads; they end with the end token."""
+        ids = self.encode(text, add_special_tokens=True)
+        return ids if not self.eos_ids or ids[-1:] == [self.eos_ids[0]] else [*ids, self.eos_ids[0]]
+
+    def encode_target(self, text: str) -> list[int]:
+        """Token ids of what an encoder-decoder answers, without the end token."""
+        return self.encode(text)
+
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of many texts on all cores; control strings are text."""
         return [e.ids for e in self._literal.encode_batch_fast(list(texts), add_special_tokens=False)]
+
+    def encode_offsets(self, texts: Sequence[str]) -> list[tuple[list[int], list[tuple[int, int]]]]:
+        """As ``encode_batch``, with the characters [begin, end) of the text that each token stands for."""
+        return [(e.ids, e.offsets) for e in self._literal.encode_batch(list(texts), add_special_tokens=False)]
 
     def decode(self, ids: Sequence[int], *, skip_special: bool = True) -> str:
         """Text of token ids; half characters become U+FFFD."""
@@ -118,18 +132,26 @@ class Tokenizer:
 
     @classmethod
     def load(cls, folder: Path | str) -> Tokenizer:
-        """The tokenizer of a model folder (``tokenizer.json``, or ``vocab.json`` with ``merges.txt``).
+        """The tokenizer of a model folder (``tokenizer.json``, else the files that ``text.slow`` reads).
 
         Raises:
             ModelError: none of them is there, or they are damaged.
         """
         folder = Path(folder)
+        check_files(folder)
         config = _optional_json(folder / "tokenizer_config.json")
         template = folder / "chat_template.jinja"
         if template.is_file() and "chat_template" not in config:
             config["chat_template"] = template.read_text(encoding="utf-8")
         ends = _optional_json(folder / "generation_config.json").get("eos_token_id", [])
-        return cls(_backend(folder), config, [ends] if isinstance(ends, int) else ends or [])
+        ends = [ends] if isinstance(ends, int) else ends or []
+        if not (folder / "tokenizer.json").is_file():
+            from sibao.text import sentencepiece as pieces  # which builds on this class
+
+            for has, load in ((pieces.has_marian, pieces.load_marian), (pieces.has_t5, pieces.load_t5)):
+                if has(folder):
+                    return load(folder, config, ends)
+        return cls(*_backend(folder, config), ends)
 
 
 def _optional_json(path: Path) -> dict[str, Any]:
@@ -137,19 +159,18 @@ def _optional_json(path: Path) -> dict[str, Any]:
         return {}
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise ModelError(f"{path} is not a JSON object: {error}") from None
 
 
-def _backend(folder: Path) -> Backend:
+def _backend(folder: Path, config: dict[str, Any]) -> tuple[Backend, dict[str, Any]]:
+    """The fast tokenizer of a folder, and its configuration with what older files only imply."""
     path = folder / "tokenizer.json"
     try:
         if path.is_file():
-            if path.stat().st_size > MAX_FILE:
-                raise ModelError(f"{path} has {path.stat().st_size} bytes; at most {MAX_FILE} are read")
-            return Backend.from_file(str(path))
-        if (folder / "merges.txt").is_file() and (folder / "vocab.json").is_file():
-            return _from_merges(folder)
+            return tame(Backend.from_file(str(path)), folder), config
+        if slow.has_files(folder):
+            return slow.load(folder, config, SPLIT)
     except ModelError:
         raise
     except Exception as error:  # the library raises bare Exception for every fault
@@ -157,27 +178,28 @@ def _backend(folder: Path) -> Backend:
     raise ModelError(f"{folder} holds no tokenizer.json", hint="copy the tokenizer files beside config.json")
 
 
-def _from_merges(folder: Path) -> Backend:
-    """A GPT-2 style tokenizer from its two published files."""
-    backend = Backend(models.BPE.from_file(str(folder / "vocab.json"), str(folder / "merges.txt")))
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    backend.decoder = decoders.ByteLevel()
-    if backend.token_to_id(END_OF_TEXT) is not None:
-        backend.add_special_tokens([END_OF_TEXT])
-    return backend
-
-
-def train_bpe(texts: Iterable[str], vocab_size: int, *, min_frequency: int = 2, progress: bool = True) -> Tokenizer:
-    """Train a byte-level BPE (Sennrich et al. 2016, arXiv 1508.07909, on bytes) with ChatML control tokens and template.
+def train_bpe(
+    texts: Iterable[str],
+    vocab_size: int,
+    *,
+    min_frequency: int = 2,
+    progress: bool = True,
+    specials: Sequence[str] = (END_OF_TEXT, TURN_START, TURN_END),
+    config: dict[str, Any] | None = None,
+) -> Tokenizer:
+    """Train a byte-level BPE (Sennrich et al. 2016, arXiv 1508.07909, on bytes), by default with ChatML control tokens
+    and template.
 
     Args:
-        vocab_size: entries in all; at least 256 bytes and 3 control tokens.
+        vocab_size: entries in all; at least 256 bytes and the control tokens.
+        specials: control tokens, which get the first ids. config: ``tokenizer_config.json``; None: ChatML's.
 
     Raises:
         BadInput: the size is too small, or there is no text.
     """
-    if vocab_size < 300:
-        raise BadInput(f"vocab_size {vocab_size} is too small", hint="256 bytes and 3 control tokens need at least 300")
+    if vocab_size < (least := max(300, 256 + len(specials))):
+        need = f"256 bytes and {len(specials)} control tokens need at least {least}"
+        raise BadInput(f"vocab_size {vocab_size} is too small", hint=need)
     backend = Backend(models.BPE())
     backend.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -186,16 +208,15 @@ def train_bpe(texts: Iterable[str], vocab_size: int, *, min_frequency: int = 2, 
         ]
     )
     backend.decoder = decoders.ByteLevel()
-    specials = [AddedToken(t, special=True, normalized=False) for t in (END_OF_TEXT, TURN_START, TURN_END)]
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
         min_frequency=min_frequency,
-        special_tokens=specials,
+        special_tokens=[AddedToken(t, special=True, normalized=False) for t in specials],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=progress,
     )
     backend.train_from_iterator(_counted(texts), trainer)
-    return Tokenizer(backend, chatml_config())
+    return Tokenizer(backend, chatml_config() if config is None else config)
 
 
 def _counted(texts: Iterable[str]) -> Iterable[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,10 @@ from sibao.core.progress import Progress
 
 @dataclass(frozen=True)
 class StepLog:
-    """One optimizer step. ``loss`` in nats per target token, ``rate`` the factor on the base learning rate."""
+    """One optimizer step. ``loss`` in nats per target token, ``rate`` the factor on the base learning rate.
+
+    ``figures``: what the objective measured besides (of preferences, how many were right).
+    """
 
     step: int
     loss: float
@@ -23,6 +26,7 @@ class StepLog:
     tokens: int
     tokens_per_second: float
     joules: float
+    figures: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,7 @@ class EvalLog:
     valid_loss: float
     bits_per_byte: float | None
     samples: tuple[str, ...] = ()
+    figures: dict[str, float] = field(default_factory=dict)
 
 
 class Callback:
@@ -74,10 +79,16 @@ class JsonlLog(Callback):
             file.write(json.dumps(entry, ensure_ascii=False) + "\n")
 
     def on_step(self, log: StepLog) -> None:
-        self._append(asdict(log))
+        self._append(_flat(log))
 
     def on_eval(self, log: EvalLog) -> None:
-        self._append(asdict(log))
+        self._append(_flat(log, "valid_"))
+
+
+def _flat(log: StepLog | EvalLog, prefix: str = "") -> dict[str, Any]:
+    """The fields as one object, figures among them."""
+    entry = asdict(log)
+    return entry | {prefix + name: value for name, value in entry.pop("figures").items()}
 
 
 class Bar(Callback):
@@ -97,6 +108,7 @@ class Bar(Callback):
             ppl=f"{math.exp(min(20.0, log.loss)):.1f}",
             tok_s=f"{log.tokens_per_second:.0f}",
             energy=f"{log.joules / 3600:.2f} Wh",
+            **{name: f"{value:.2f}" for name, value in log.figures.items()},
         )
 
     def on_eval(self, log: EvalLog) -> None:
@@ -119,11 +131,15 @@ class TensorBoard(Callback):
     def on_step(self, log: StepLog) -> None:
         for name in ("loss", "grad_norm", "rate", "tokens_per_second", "joules"):
             self.writer.add_scalar(f"train/{name}", getattr(log, name), log.step)
+        for name, value in log.figures.items():
+            self.writer.add_scalar(f"train/{name}", value, log.step)
 
     def on_eval(self, log: EvalLog) -> None:
         self.writer.add_scalar("valid/loss", log.valid_loss, log.step)
         if log.bits_per_byte is not None:
             self.writer.add_scalar("valid/bits_per_byte", log.bits_per_byte, log.step)
+        for name, value in log.figures.items():
+            self.writer.add_scalar(f"valid/{name}", value, log.step)
         for i, text in enumerate(log.samples):
             self.writer.add_text(f"sample/{i}", text, log.step)
 

@@ -34,7 +34,8 @@ class Job:
 
     ``token_bytes`` [V]: bytes of text that each token id stands for, for bits per byte. ``sample`` continues the
     recipe's prompts.
-    ``joules`` reads the energy meter of this process.
+    ``joules`` reads the energy meter of this process. ``figures`` gives what the objective measured since it was last
+    asked: after each step and each evaluation.
     """
 
     recipe: Recipe
@@ -49,6 +50,7 @@ class Job:
     sample: Callable[[], tuple[str, ...]] | None = None
     joules: Callable[[], float] = lambda: 0.0
     compiled: Callable[[Network], None] | None = None
+    figures: Callable[[], dict[str, float]] = dict
 
 
 @dataclass(frozen=True)
@@ -188,7 +190,7 @@ def _step(job: Job, state: checkpoint.State, optimizers: list[torch.optim.Optimi
     state.tokens += whole.size
     state.losses = [total]
     speed = whole.size / (time.monotonic() - began)
-    return StepLog(state.step, total, norm, rate, state.tokens, speed, state.joules)
+    return StepLog(state.step, total, norm, rate, state.tokens, speed, state.joules, job.figures())
 
 
 def _loss(job: Job, batch: AnyBatch) -> torch.Tensor:
@@ -226,7 +228,7 @@ def evaluate(job: Job, state: checkpoint.State) -> EvalLog:
     if loss < state.best_loss:
         state.best_loss, state.best_step = loss, state.step
     samples = job.sample() if job.sample else ()
-    log = EvalLog(state.step, loss, bits, samples)
+    log = EvalLog(state.step, loss, bits, samples, job.figures())
     for callback in job.callbacks:
         callback.on_eval(log)
     return log

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from sibao.training.batches import IGNORE
 
@@ -61,3 +62,24 @@ def cross_entropy_sum(hidden_BTD: Tensor, weight_VD: Tensor, targets_BT: Tensor)
     targets = targets_BT.reshape(-1)
     kept = targets != IGNORE
     return _ChunkedCrossEntropy.apply(hidden[kept], weight_VD.to(hidden.dtype), targets[kept])
+
+
+def token_log_probs(hidden_ND: Tensor, weight_VD: Tensor, targets_N: Tensor, *, softcap: float | None = None) -> Tensor:
+    """log softmax(h Wᵀ)[target] of each position apart, float32 [N], for losses that weigh positions differently.
+
+    The logits of a chunk are made again on the way back instead of being kept.
+
+    Args:
+        softcap: logits are cap · tanh(logits / cap) (arXiv 2408.00118, section 2).
+    """
+
+    def part(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
+        logits = (hidden @ weight.t()).float()
+        if softcap is not None:
+            logits = softcap * torch.tanh(logits / softcap)
+        return -F.cross_entropy(logits, targets, reduction="none")
+
+    weight = weight_VD.to(hidden_ND.dtype)
+    chunks = zip(hidden_ND.split(CHUNK), targets_N.split(CHUNK), strict=True)
+    parts = [checkpoint(part, hidden, weight, targets, use_reentrant=False) for hidden, targets in chunks]
+    return torch.cat(parts) if parts else hidden_ND.new_zeros(0, dtype=torch.float32)

@@ -68,15 +68,38 @@ class ObjectiveSection(Section):
     (encoder-decoders), ``dpo`` (preferences), ``classify`` and ``span`` (heads of encoders)."""
 
     name: Literal["causal", "masked", "span_corruption", "sft", "seq2seq", "dpo", "classify", "span"] = "causal"
+    mask_probability: float = Field(0.15, gt=0, lt=1)
+    """``masked``: share of the tokens that are hidden."""
+    whole_words: bool = False
+    """``masked``: hide all pieces of a word (Chinese words too) or none."""
+    label: str | None = None
+    """``classify``: the field of a row that holds its label; None: ``label``, else ``completion``."""
+    beta: float = Field(0.1, gt=0)
+    """``dpo``: how dear it is to leave the reference model."""
+    noise_density: float = Field(0.15, gt=0, lt=1)
+    """``span_corruption``: share of the tokens that are cut out."""
+    mean_span: float = Field(3.0, ge=1)
+    """``span_corruption``: mean length of what is cut out in one place, in tokens."""
+    label_smoothing: float = Field(0.0, ge=0, lt=0.5)
+    """``seq2seq``: share of the probability that all tokens have in common;
+    ``dpo``: the share of pairs taken to be the wrong way round (only with ``preference_loss = "sigmoid"``)."""
+    preference_loss: Literal["sigmoid", "ipo"] = "sigmoid"
+    length_normalized: bool = False
+    """``dpo``: log-probabilities per token of the answer instead of their sum."""
 
 
 class AdapterSection(Section):
-    """LoRA: rank, scale and the layers adapted (by their last name); no targets: those of the family's default."""
+    """LoRA: rank, scale and the layers adapted (ends of their names in the checkpoint, or one regular expression; none:
+    all linear layers). ``dora`` learns the length of each output apart, ``rslora`` scales by alpha / √rank, and
+    ``base_precision = "nf4"`` keeps the frozen weights in four bits while training (QLoRA)."""
 
     rank: int = Field(16, ge=1)
     alpha: float = Field(32, gt=0)
     dropout: float = Field(0.0, ge=0, lt=1)
-    targets: list[str] = []
+    targets: list[str] | str = []
+    dora: bool = False
+    rslora: bool = False
+    base_precision: Literal["fp32", "nf4"] = "fp32"
 
 
 class OptimizerSection(Section):
@@ -128,7 +151,7 @@ class Recipe(Section):
     model: ModelSection
     tokenizer: TokenizerSection = TokenizerSection()  # type: ignore[call-arg]
     data: DataSection
-    objective: ObjectiveSection = ObjectiveSection()
+    objective: ObjectiveSection = ObjectiveSection()  # type: ignore[call-arg]
     adapter: AdapterSection | None = None
     optimizer: OptimizerSection = OptimizerSection()  # type: ignore[call-arg]
     schedule: ScheduleSection

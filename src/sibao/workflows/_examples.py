@@ -8,18 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import numpy as np
-
-from sibao.core.errors import BadInput, DataError, SibaoError
-from sibao.core.progress import progress
+from sibao.core.errors import DataError, ModelError, SibaoError
 from sibao.core.types import Message, Row
 from sibao.tasks.base import Task, load_task
 from sibao.text.chat import training_ids
-from sibao.text.pack import Example
-from sibao.text.readers import expand, read_numbered
 from sibao.text.rows import kind_of, text_of
 from sibao.text.tokenizer import Tokenizer
-from sibao.training.recipe import DataFile
+from sibao.workflows._training_rows import TrainingRows
 
 TEXT = "text"
 """In place of a task: rows are documents, every token carries loss."""
@@ -27,7 +22,8 @@ TASK_OF = {
     "prompt_completion": "generate", "messages": "generate", "form": "generate", "translation": "translate",
     "qa": "answer", "summary": "summarize", "text": TEXT,
 }  # fmt: skip
-Numbered = tuple[str, int, Row]
+Masked = tuple[list[int], list[int]]
+"""Token ids, and 1 for each that carries loss."""
 
 
 @dataclass
@@ -38,60 +34,39 @@ class Examples:
     """
 
     tokenizer: Tokenizer
-    files: list[DataFile]
-    seed: int
+    rows: TrainingRows
     length: int
     too_long: Literal["error", "skip"]
     counts: Counter[str] = field(default_factory=Counter)
 
-    def rendered(self, *, quiet: bool = False) -> Iterator[Example]:
-        """Every example.
+    def rendered(self, *, quiet: bool = False) -> Iterator[Masked]:
+        """Every example, one row in memory at a time.
 
         Raises:
             DataError: a row that cannot be read, has no target, or is too long where that is an error; says where.
         """
-        rows = [(where, line, row, file.task) for file in self.files for where, line, row in self._chosen(file)]
-        with progress(len(rows), "render", unit="row", quiet=quiet) as bar:
-            for where, line, row, task in rows:
-                yield from self._row(where, line, row, task)
-                bar.advance()
+        yield from self.rows.made(self.of, quiet=quiet)
         if self.counts["too long"] and not quiet:
             print(f"left out: {self.counts['too long']} examples longer than {self.length} tokens", file=sys.stderr)
 
-    def _chosen(self, file: DataFile) -> list[Numbered]:
-        """The rows of a file, or as many as are wanted of them, drawn with the run's seed and kept in order."""
-        rows = [(str(path), line, row) for path in expand([file.path]) for line, row in read_numbered(path)]
-        if file.rows is None or file.rows >= len(rows):
-            return rows
-        picked = np.random.default_rng(self.seed).choice(len(rows), file.rows, replace=False)
-        return [rows[i] for i in sorted(picked.tolist())]
+    def of(self, row: Row, task: str | None) -> Iterator[Masked]:
+        """The examples of one row."""
+        name = task or TASK_OF.get(kind_of(row))
+        if name == "describe" or (name is None and kind_of(row) == "picture"):
+            raise DataError(
+                "a row with a picture cannot be trained on: Sibao's own networks read text only",
+                hint="evaluate --task describe takes such rows; to train on their words alone, leave the picture out",
+            )
+        if name is None:
+            raise DataError("a preference row has no one target", hint='objective.name = "dpo" learns preferences')
+        for example in self._examples(name, row):
+            if fits(len(example[0]), self.length, self.too_long):
+                self.counts[name] += 1
+                yield example
+            else:
+                self.counts["too long"] += 1
 
-    def _row(self, where: str, line: int, row: Row, task: str | None) -> Iterator[Example]:
-        try:
-            name = task or TASK_OF.get(kind_of(row))
-            if name is None:
-                raise DataError(
-                    "preference rows are for preference training", hint="name prompt and completion instead"
-                )
-            for ids, mask in self._examples(name, row):
-                if len(ids) <= self.length:
-                    self.counts[name] += 1
-                    yield ids, mask
-                elif self.too_long == "error":
-                    raise DataError(
-                        f"{len(ids)} tokens, data.sequence_length is {self.length}",
-                        hint='raise it, or set data.too_long = "skip" to leave such rows out',
-                    )
-                else:
-                    self.counts["too long"] += 1
-        except DataError as error:
-            if error.file:
-                raise
-            raise DataError(error.message, file=where, line=line, field=error.field, hint=error.hint) from None
-        except BadInput as error:
-            raise DataError(error.message, file=where, line=line, hint=error.hint) from None
-
-    def _examples(self, name: str, row: Row) -> Iterator[tuple[list[int], list[int]]]:
+    def _examples(self, name: str, row: Row) -> Iterator[Masked]:
         if name == TEXT:
             border = self.tokenizer.document_id
             ids = [border, *self.tokenizer.encode(text_of(row)), border]
@@ -100,15 +75,48 @@ class Examples:
                 yield part, [0] + [1] * (len(part) - 1)
             return
         task = load_task(name)
-        for inputs, target in task.training_pairs(row):
+        pairs = task.training_pairs(row)
+        if isinstance(row.get("messages"), list) and len(pairs) > 1 and self.tokenizer.has_template:
+            yield from conversation(self.tokenizer, task, pairs)
+            return
+        for inputs, target in pairs:
             yield example(self.tokenizer, task, inputs, target)
 
 
-def example(tokenizer: Tokenizer, task: Task[Any], inputs: Any, target: str) -> tuple[list[int], list[int]]:
-    """Token ids and loss mask of one worked task: the template's form, or the plain one where there is no template."""
+def fits(tokens: int, length: int, too_long: Literal["error", "skip"]) -> bool:
+    """Whether a row fits the recipe's length.
+
+    Raises:
+        DataError: it does not, and that is an error.
+    """
+    if tokens > length and too_long == "error":
+        raise DataError(
+            f"{tokens} tokens, data.sequence_length is {length}",
+            hint='raise it, or set data.too_long = "skip" to leave such rows out',
+        )
+    return tokens <= length
+
+
+def conversation(tokenizer: Tokenizer, task: Task[Any], pairs: list[tuple[Any, str]]) -> Iterator[Masked]:
+    """A conversation of several assistant turns, each of which is learned once: as one example or, where the template
+    shows earlier turns otherwise once later ones follow (Qwen3 leaves out their thoughts), as one for each turn."""
+    inputs, target = pairs[-1]
+    answer: Message = {"role": "assistant", "content": target}
+    try:
+        yield training_ids(tokenizer, [*task.messages(inputs), answer])
+    except ModelError:
+        for inputs, target in pairs:
+            yield example(tokenizer, task, inputs, target)
+
+
+def example(tokenizer: Tokenizer, task: Task[Any], inputs: Any, target: str) -> Masked:
+    """Token ids and loss mask of one worked task: the template's form, or the plain one where there is no template.
+
+    Only the target carries loss, not what the assistant said before it.
+    """
     if tokenizer.has_template:
         answer: Message = {"role": "assistant", "content": target}
-        return training_ids(tokenizer, [*task.messages(inputs), answer])
+        return training_ids(tokenizer, [*task.messages(inputs), answer], last=True)
     if not tokenizer.eos_ids:
         raise SibaoError(
             "the tokenizer has no end token, so the model could never learn to stop", hint="name an eos_token"

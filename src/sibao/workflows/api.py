@@ -196,6 +196,33 @@ def summarize(
     return _result(work.run([work.task.inputs(text=item) for item in texts]), one)
 
 
+def describe(
+    images: str | bytes | Path | Sequence[str | bytes | Path] = (),
+    *,
+    video: str = "",
+    question: str = "",
+    to: str = "",
+    model: str | Model | None = None,
+    **options: Any,
+) -> TaskResult:
+    """Describe pictures (all of them together) or a film, or answer a question about them; needs a model that sees.
+
+    Args:
+        images: paths, ``data:`` URLs or the bytes of files; one or several.
+        video: path of a film; ``frames`` among the options says how many pictures of it are looked at (8).
+        to: language of the answer, ``zh`` or ``en``; empty: that of the question, else English.
+
+    Raises:
+        DataError: nothing to see, or no picture. BadInput: a model that only reads. Others as ``generate``.
+
+    Example:
+        sibao.describe("panda.png", question="图里是什么动物？", model="transformers:FOLDER").text
+    """
+    frames = {"frames": options.pop("frames")} if "frames" in options else {}
+    work = job("describe", _model(model), **options)
+    return work.run([work.task.inputs(images=images, video=video, question=question, to=to, **frames)])[0]
+
+
 def chat(
     messages: str | Sequence[Message],
     *,

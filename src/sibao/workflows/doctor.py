@@ -27,6 +27,7 @@ OPTIONAL = {  # module: (extra, what it is for)
     "transformers": ("dev", "the reference that parity is tested against"),
     "peft": ("dev", "checking adapters against PEFT"),
     "matplotlib": ("plots", "pictures"),
+    "gguf": ("gguf", "writing GGUF files for llama.cpp"),
     "pynvml": ("energy", "measuring the energy of a GPU"),
     "psycopg": ("postgres", "results in PostgreSQL"),
 }

@@ -19,6 +19,7 @@ from sibao.providers.load import load
 from sibao.store import rows as stored_rows
 from sibao.store import runs
 from sibao.tasks.base import load_task
+from sibao.text.media import beside
 from sibao.text.readers import expand, read_numbered
 from sibao.text.rows import text_of
 
@@ -126,7 +127,7 @@ def _rows(data: Sequence[str], limit: int | None) -> list[tuple[str, int, dict[s
     found: list[tuple[str, int, dict[str, Any]]] = []
     for path in expand(list(data)):
         for line, row in read_numbered(path):
-            found.append((str(path), line, row))
+            found.append((str(path), line, beside(row, path)))
             if limit is not None and len(found) >= limit:
                 return found
     if not found:

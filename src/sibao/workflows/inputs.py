@@ -10,6 +10,7 @@ from typing import Any
 from sibao.core.errors import BadInput, DataError
 from sibao.core.types import Row
 from sibao.tasks.base import Task, text_field
+from sibao.text.media import beside
 
 ROW_FORMATS = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
 
@@ -79,14 +80,14 @@ def _of_file(task: Task[Any], path: str, values: dict[str, Any]) -> Iterator[Any
 
     for line, row in read_numbered(path):
         try:
-            yield _of_row(task, row, values)
+            yield _of_row(task, beside(row, path), values)
         except DataError as error:
             message = error.message.removeprefix(str(DataError("", field=error.field)))
             raise DataError(message, file=path, line=line, field=error.field, hint=error.hint) from None
 
 
 def _main_field(task: Task[Any]) -> str:
-    return task.document or "prompt"
+    return task.document or task.main
 
 
 def _of_row(task: Task[Any], row: Row, values: dict[str, Any]) -> Any:

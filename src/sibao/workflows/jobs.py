@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
 from sibao.core.errors import UnknownName
-from sibao.core.types import Completion, Delta, GenerateOptions, Model, Prompt, Sampling, Scored, Scorer
+from sibao.core.types import Completion, Delta, GenerateOptions, Head, Model, Prompt, Sampling, Scored, Scorer, SourceForm
 from sibao.tasks import long
 from sibao.tasks.base import Task, TaskResult, load_task
 
 SENTENCE_MODELS = {"mini": 70}
 """Models trained on single sentences, with the tokens of text that they translate well at once."""
-SAMPLING = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed")
+SAMPLING = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed", "num_beams", "length_penalty")
 
 
 class Options(TypedDict, total=False):
@@ -26,6 +26,8 @@ class Options(TypedDict, total=False):
     min_p: float | None
     repetition_penalty: float | None
     seed: int | None
+    num_beams: int | None
+    length_penalty: float | None
     stop: Sequence[str] | None
 
 
@@ -35,6 +37,7 @@ class Settled:
     def __init__(self, model: Model, sampling: Sampling, stop: tuple[str, ...] = (), *, raw: bool = False) -> None:
         self.name, self.context = model.name, model.context
         self.has_template = not raw and has_template(model)
+        self.source_form: SourceForm | None = getattr(model, "source_form", None)
         self._model, self._sampling, self._stop = model, sampling, stop
 
     def generate(self, prompts: str | Sequence[Prompt], options: GenerateOptions | None = None) -> list[Completion]:
@@ -115,7 +118,9 @@ class Job:
 
     def _at_once(self, inputs: Any) -> bool:
         """An answer is judged before it is shown, and a text in pieces is put together first."""
-        if self.task.strategy == "search" or not long.fits(self.task, self.model, inputs, self.options):
+        if isinstance(self.model, Head) or self.task.strategy == "search":
+            return False
+        if not long.fits(self.task, self.model, inputs, self.options):
             return False
         if self.piece_tokens is None or not self.task.document:
             return True
@@ -158,8 +163,11 @@ def job(task: str, model: Model, *, raw: bool = False, piece_tokens: int | None 
     stop = given.get("stop", ())
     kind = SettledScorer if isinstance(model, Scorer) else Settled
     sampling = Sampling(**{name: given[name] for name in SAMPLING if name in given})
-    settled = kind(model, sampling, (stop,) if isinstance(stop, str) else tuple(stop), raw=raw)
+    settled: Model = kind(model, sampling, (stop,) if isinstance(stop, str) else tuple(stop), raw=raw)
+    if isinstance(model, Head):
+        settled = model  # it draws no tokens
     limit = GenerateOptions(given["max_tokens"]) if "max_tokens" in given else None
     if piece_tokens is None and task == "translate":
-        piece_tokens = SENTENCE_MODELS.get(model.name.partition("+")[0])
+        form: SourceForm | None = getattr(model, "source_form", None)
+        piece_tokens = form.piece_tokens if form else SENTENCE_MODELS.get(model.name.partition("+")[0])
     return Job(load_task(task), settled, limit, piece_tokens)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +15,27 @@ from sibao.core.config import settings
 from sibao.core.errors import BadInput, ConfigError, ModelError
 from sibao.core.paths import runs_dir, write_text
 from sibao.models.base import Keys
-from sibao.models.folder import family_of, load_model, save_model
-from sibao.nn.decoder import Decoder
+from sibao.models.folder import family_of, load_network, new_network, save_model
+from sibao.nn.encoder import Encoder
 from sibao.nn.network import Network
-from sibao.text.pack import PackMeta, PackWriter, TokenFile, document_examples, tokenizer_hash
+from sibao.nn.seq2seq import Seq2Seq
+from sibao.text.pack import Example, PackMeta, PackWriter, TokenFile, document_examples, tokenizer_hash
 from sibao.text.readers import expand, read_rows
 from sibao.text.rows import text_of
-from sibao.text.tokenizer import Tokenizer, train_bpe
+from sibao.text.tokenizer import Tokenizer
 from sibao.training import checkpoint
-from sibao.training.batches import Batches
 from sibao.training.loop import Job
-from sibao.training.objectives import causal
 from sibao.training.recipe import DataFile, Recipe
+from sibao.workflows import _pretrain_causal, _pretrain_masked, _pretrain_seq2seq, _pretrain_span_corruption
+from sibao.workflows._pairs import write_pairs
+from sibao.workflows._pretraining import Files, Kind
 from sibao.workflows._run import CHECKPOINTS, RunRecord, TrainingResult, find_run, resumed_recipe, run_job, save_recipe
+
+KINDS: dict[str, Kind] = {
+    "causal": _pretrain_causal, "masked": _pretrain_masked, "span_corruption": _pretrain_span_corruption,
+    "seq2seq": _pretrain_seq2seq,
+}  # fmt: skip
+"""What prepares the text for each objective."""
 
 
 def pretrain(recipe: Recipe, *, quiet: bool = False) -> TrainingResult:
@@ -41,6 +49,10 @@ def pretrain(recipe: Recipe, *, quiet: bool = False) -> TrainingResult:
         raise ConfigError(
             "a recipe for pretrain starts from random weights", hint="leave out model.base, or use finetune"
         )
+    if recipe.objective.name not in KINDS:
+        raise ConfigError(
+            f"pretrain has the objective {' or '.join(KINDS)}, got {recipe.objective.name!r}", hint="use sibao finetune"
+        )
     record = RunRecord("pretrain", recipe.run.name, recipe.model_dump())
     folder = runs_dir() / record.id
     with record.guarded():
@@ -49,10 +61,11 @@ def pretrain(recipe: Recipe, *, quiet: bool = False) -> TrainingResult:
     return _train(recipe, model, tokenizer, record, folder, None, quiet)
 
 
-def _prepare(recipe: Recipe, folder: Path) -> tuple[Decoder, Tokenizer]:
+def _prepare(recipe: Recipe, folder: Path) -> tuple[Network, Tokenizer]:
     """Tokenizer and token files in the run's folder, and the new model; the same recipe gives the same again."""
     tokenizer = _tokenizer(recipe, folder)
     model = _new_model(recipe, tokenizer)
+    KINDS[recipe.objective.name].check(recipe, tokenizer, model)
     _pack(recipe, tokenizer, folder)
     model.initialize(recipe.run.seed)
     return model, tokenizer
@@ -75,7 +88,7 @@ def resume(
         if path is None:
             model, tokenizer = _prepare(recipe, folder)
         else:
-            model, tokenizer = load_model(path), Tokenizer.load(folder / "tokenizer")
+            model, tokenizer = load_network(path), Tokenizer.load(folder / "tokenizer")
     return _train(recipe, model, tokenizer, record, folder, path, quiet)
 
 
@@ -96,23 +109,31 @@ def _tokenizer(recipe: Recipe, folder: Path) -> Tokenizer:
     if recipe.tokenizer.path:
         tokenizer = Tokenizer.load(recipe.tokenizer.path)
     else:
-        tokenizer = train_bpe(texts(recipe.data.train), recipe.tokenizer.vocab_size, progress=False)
+        train = KINDS[recipe.objective.name].train_tokenizer
+        tokenizer = train(texts(recipe.data.train), recipe.tokenizer.vocab_size)
     tokenizer.save(folder / "tokenizer")
     return tokenizer
 
 
 def _pack(recipe: Recipe, tokenizer: Tokenizer, folder: Path) -> None:
     """Token files ``train`` and ``valid`` in the run's folder; the held-out documents are every n-th one."""
+    if own := getattr(KINDS[recipe.objective.name], "pack", None):  # rows, not documents
+        own(recipe, tokenizer, folder)
+        return
     every = round(1 / recipe.data.valid_fraction) if recipe.data.valid_fraction and not recipe.data.valid else 0
+    make = KINDS[recipe.objective.name].examples
+
+    def examples(documents: Iterator[str]) -> Iterator[Example]:
+        return make(recipe, tokenizer, documents)
 
     def chosen(held_out: bool) -> Iterator[str]:
         for i, text in enumerate(texts(recipe.data.train)):
             if bool(every and i % every == every - 1) is held_out:
                 yield text
 
-    pack(chosen(False), tokenizer, folder / "tokens" / "train")
+    pack(chosen(False), tokenizer, folder / "tokens" / "train", examples)
     if recipe.data.valid:
-        pack(texts(recipe.data.valid), tokenizer, folder / "tokens" / "valid")
+        pack(texts(recipe.data.valid), tokenizer, folder / "tokens" / "valid", examples)
     elif every:
         held = chosen(True)
         first = next(held, None)
@@ -121,11 +142,20 @@ def _pack(recipe: Recipe, tokenizer: Tokenizer, folder: Path) -> None:
                 f"the data hold fewer than {every} documents, none is left to validate on",
                 hint="name data.valid, or raise data.valid_fraction",
             )
-        pack(itertools.chain([first], held), tokenizer, folder / "tokens" / "valid")
+        pack(itertools.chain([first], held), tokenizer, folder / "tokens" / "valid", examples)
 
 
-def pack(documents: Iterator[str], tokenizer: Tokenizer, folder: Path) -> PackMeta:
-    """Write a token folder of documents, counting characters and bytes on the way."""
+def pack(
+    documents: Iterator[str],
+    tokenizer: Tokenizer,
+    folder: Path,
+    examples: Callable[[Iterator[str]], Iterator[Example]] | None = None,
+) -> PackMeta:
+    """Write a token folder of documents, counting characters and bytes on the way.
+
+    Args:
+        examples: makes of the documents what is written; None: each whole, between two ends of text.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     counts = [0, 0]
 
@@ -135,14 +165,13 @@ def pack(documents: Iterator[str], tokenizer: Tokenizer, folder: Path) -> PackMe
             counts[1] += len(text.encode())
             yield text
 
-    meta = PackWriter(folder, tokenizer).write(
-        document_examples(tokenizer, counted()), amounts=lambda: (counts[0], counts[1])
-    )
-    return meta
+    made = document_examples(tokenizer, counted()) if examples is None else examples(counted())
+    return PackWriter(folder, tokenizer).write(made, amounts=lambda: (counts[0], counts[1]))
 
 
-def _new_model(recipe: Recipe, tokenizer: Tokenizer) -> Decoder:
-    keys = Keys({"vocab_size": tokenizer.vocab_size} | recipe.model.config)
+def _new_model(recipe: Recipe, tokenizer: Tokenizer) -> Network:
+    ends = {"pad_token_id": tokenizer.pad_id, "eos_token_id": tokenizer.eos_ids[0]} if tokenizer.eos_ids else {}
+    keys = Keys({"vocab_size": tokenizer.vocab_size, **ends} | recipe.model.config)
     family = family_of(recipe.model.family)
     try:
         shape = family.read(keys)
@@ -151,10 +180,11 @@ def _new_model(recipe: Recipe, tokenizer: Tokenizer) -> Decoder:
         raise ConfigError(error.message.replace("config.json", "model.config"), hint="see recipes/tiny.toml") from None
     except (TypeError, ValueError, ZeroDivisionError) as error:
         raise ConfigError(f"model.config holds a value of the wrong kind: {error}") from None
-    if recipe.data.sequence_length > shape.max_position_embeddings:
+    held = getattr(shape, "max_position_embeddings", None)
+    if held is not None and recipe.data.sequence_length > held:
         raise ConfigError(
             f"data.sequence_length {recipe.data.sequence_length} is longer than the model holds "
-            f"(model.config.max_position_embeddings {shape.max_position_embeddings})",
+            f"(model.config.max_position_embeddings {held})",
             hint="lower the first or raise the second",
         )
     if shape.vocab_size < tokenizer.vocab_size:
@@ -162,7 +192,7 @@ def _new_model(recipe: Recipe, tokenizer: Tokenizer) -> Decoder:
             f"model.config.vocab_size {shape.vocab_size} is smaller than the tokenizer's {tokenizer.vocab_size}",
             hint="leave it out: it is taken from the tokenizer",
         )
-    return Decoder(shape)
+    return new_network(shape)
 
 
 def token_keys(tokenizer: Tokenizer) -> dict[str, Any]:
@@ -174,11 +204,19 @@ def token_keys(tokenizer: Tokenizer) -> dict[str, Any]:
 def write_folder(
     model: Network, tokenizer: Tokenizer, family: str, folder: Path, dtype: torch.dtype | None = None
 ) -> None:
-    """A complete Hugging Face folder: config, weights, tokenizer, generation config."""
+    """A complete Hugging Face folder: config, weights, tokenizer and, for what generates, a generation config."""
+    if isinstance(model, Encoder):
+        ends = {"bos_token_id": tokenizer.cls_id, "eos_token_id": tokenizer.sep_id, "pad_token_id": tokenizer.pad_id}
+        save_model(model, folder, family, dtype=dtype, extra=ends)
+        tokenizer.save(folder)
+        return
+    if isinstance(model, Seq2Seq):
+        write_pairs(model, tokenizer, family, folder, dtype)
+        return
     save_model(model, folder, family, dtype=dtype, extra=token_keys(tokenizer))
     tokenizer.save(folder)
-    ends = sorted({*tokenizer.eos_ids, tokenizer.document_id})
-    generation = {"eos_token_id": ends, "pad_token_id": tokenizer.pad_id, "do_sample": False}
+    stops = sorted({*tokenizer.eos_ids, tokenizer.document_id})
+    generation = {"eos_token_id": stops, "pad_token_id": tokenizer.pad_id, "do_sample": False}
     write_text(folder / "generation_config.json", json.dumps(generation, indent=2) + "\n")
 
 
@@ -190,28 +228,8 @@ def compile_layers(model: Network) -> None:
                 layer.compile()
 
 
-def sampler(recipe: Recipe, model: Decoder, tokenizer: Tokenizer) -> Any:
-    """A function that continues the recipe's prompts greedily, for reading during the run."""
-    from sibao.core.types import Sampling
-    from sibao.engine.engine import Engine
-    from sibao.engine.request import Request
-
-    def sample() -> tuple[str, ...]:
-        out = []
-        engine = Engine(model)
-        for i, prompt in enumerate(recipe.run.samples):
-            ids = [tokenizer.document_id, *tokenizer.encode(prompt)]
-            ends = frozenset({*tokenizer.eos_ids, tokenizer.document_id})
-            request = Request(str(i), ids, Sampling(), ends, 40)
-            tokens = [t for event in engine.submit(request) for t in event.token_ids]
-            out.append(prompt + tokenizer.decode(tokens))
-        return tuple(out)
-
-    return sample if recipe.run.samples else None
-
-
 def _train(
-    recipe: Recipe, model: Decoder, tokenizer: Tokenizer, record: RunRecord, folder: Path, at: Path | None, quiet: bool
+    recipe: Recipe, model: Network, tokenizer: Tokenizer, record: RunRecord, folder: Path, at: Path | None, quiet: bool
 ) -> TrainingResult:
     with record.guarded():
         job = _job(recipe, model, tokenizer, folder)
@@ -227,28 +245,25 @@ def _token_file(folder: Path, tokenizer: Tokenizer) -> TokenFile:
     return file
 
 
-def _job(recipe: Recipe, model: Decoder, tokenizer: Tokenizer, folder: Path) -> Job:
+def _job(recipe: Recipe, model: Network, tokenizer: Tokenizer, folder: Path) -> Job:
     torch.set_num_threads(recipe.run.threads or settings().threads)
-    device, data, seed = recipe.run.device, recipe.data, recipe.run.seed
+    kind, device = KINDS[recipe.objective.name], recipe.run.device
     model.to(device)
-    train = Batches(
-        _token_file(folder / "tokens" / "train", tokenizer), data.sequence_length, seed, whole=causal.WHOLE_DOCUMENTS
+    held = folder / "tokens" / "valid"
+    files = Files(
+        _token_file(folder / "tokens" / "train", tokenizer), _token_file(held, tokenizer) if held.is_dir() else None
     )
-    train.epoch_rows()  # too little text is refused here, before the first step
-    valid = None
-    if (folder / "tokens" / "valid").is_dir():
-        held_out = _token_file(folder / "tokens" / "valid", tokenizer)
-        valid = Batches(held_out, data.sequence_length, seed, whole=False, shuffle=False)
+    train, valid = kind.sources(recipe, tokenizer, files)
     sizes = tokenizer.token_bytes()
     return Job(
         recipe=recipe,
         model=model,
-        objective=causal,
+        objective=kind.OBJECTIVE,
         train=train,
         folder=folder / CHECKPOINTS,
         write_model=lambda path: write_folder(model, tokenizer, recipe.model.family, path),
         valid=valid,
         token_bytes=None if sizes is None else torch.tensor(sizes),
-        sample=sampler(recipe, model, tokenizer) if device == "cpu" else None,
+        sample=kind.samples(recipe, model, tokenizer) if device == "cpu" and recipe.run.samples else None,
         compiled=compile_layers,
     )

@@ -1,0 +1,1 @@
+"""What to take: what a model needs and gives on this machine."""

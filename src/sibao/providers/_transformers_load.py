@@ -1,0 +1,191 @@
+"""Reading a folder with Transformers, quietly and safely: its own classes only, safetensors only, nothing left random."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from sibao.core.errors import ModelError
+from sibao.models.weights import read_json
+from sibao.providers._transformers_text import PythonTokenizer, wrapped
+from sibao.text.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    import torch
+
+log = logging.getLogger("sibao.transformers")
+Kind = Literal["sees", "seq2seq", "decoder", "encoder"]
+"""Reads pictures and writes; reads with an encoder and writes; writes; only reads."""
+AUTO: dict[Kind, str] = {
+    "sees": "AutoModelForImageTextToText",
+    "seq2seq": "AutoModelForSeq2SeqLM",
+    "decoder": "AutoModelForCausalLM",
+    "encoder": "AutoModel",
+}
+_MAPPINGS: dict[Kind, str] = {
+    "sees": "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES",
+    "seq2seq": "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES",
+    "decoder": "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES",
+    "encoder": "MODEL_MAPPING_NAMES",
+}
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack")
+# What generation_config.json may say that is part of the model; how to draw is said by Sibao's options.
+_STRUCTURE = (
+    "bos_token_id", "decoder_start_token_id", "forced_bos_token_id", "forced_eos_token_id", "bad_words_ids",
+    "suppress_tokens", "begin_suppress_tokens", "length_penalty", "early_stopping",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What was in the folder. ``processor`` turns pictures into inputs of a network that sees, else None; ``beams`` is how many
+    texts its publisher lets compete (a translator's habit)."""
+
+    network: Any
+    kind: Kind
+    tokenizer: Tokenizer | PythonTokenizer
+    processor: Any = None
+    beams: int = 1
+
+
+def load_folder(folder: Path, dtype: torch.dtype | None = None) -> Loaded:
+    """Network, tokenizer and processor of a folder; nothing is fetched.
+
+    Args:
+        dtype: precision of the weights in memory; None keeps that of the file.
+
+    Raises:
+        ModelError: an architecture that Transformers does not have, one that needs code of its own, pickled, missing or
+            damaged weights, no tokenizer.
+    """
+    kind = kind_of(folder)
+    _check_files(folder)
+    with quiet():
+        network = _network(folder, kind, dtype)
+        processor = _processor(folder) if kind == "sees" else None
+        tokenizer = wrapped(_tokenizer(folder) if processor is None else processor.tokenizer, folder, processor)
+    beams = getattr(getattr(network, "generation_config", None), "num_beams", None) if kind == "seq2seq" else None
+    _settle(network, tokenizer)
+    return Loaded(network, kind, tokenizer, processor, beams or 1)
+
+
+def kind_of(folder: Path) -> Kind:
+    """What the network in a folder can do, by its ``architectures``, else by its ``model_type``.
+
+    Raises:
+        ModelError: Transformers does not have it, or has it only through code of the repository.
+    """
+    import transformers
+    from transformers.models.auto import modeling_auto
+
+    config = read_json(folder / "config.json")
+    name, classes = str(config.get("model_type", "")), set(config.get("architectures") or ())
+    found: dict[Kind, Any] = {kind: getattr(modeling_auto, mapping).get(name) for kind, mapping in _MAPPINGS.items()}
+    if not any(found.values()):
+        if "auto_map" in config:
+            raise ModelError(
+                f"{folder}: model_type {name!r} needs code of its own repository, which is never run",
+                hint="choose a model whose architecture Transformers itself has",
+            )
+        raise ModelError(
+            f"{folder}: neither Sibao nor Transformers {transformers.__version__} has a text model of type {name!r}",
+            hint="a newer version of transformers may have it",
+        )
+    for kind, names in found.items():
+        if names and classes & ({names} if isinstance(names, str) else set(names)):
+            return kind
+    if classes and found["encoder"] and not any("LM" in c or c.endswith("Generation") for c in classes):
+        return "encoder"  # a head that Sibao does not use (classification, say): its body still embeds
+    if any("MaskedLM" in c for c in classes):
+        return "encoder"
+    return next(kind for kind, names in found.items() if names)
+
+
+def _check_files(folder: Path) -> None:
+    if any(folder.glob("*.safetensors")):
+        return
+    if found := sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern)):
+        raise ModelError(
+            f"{folder} has its weights as {found[0]}, a form that can run code when it is read; it is refused",
+            hint="take a revision with model.safetensors, or convert it on a machine that may be harmed",
+        )
+    raise ModelError(f"{folder} holds no model.safetensors", hint="the download may be incomplete")
+
+
+def _network(folder: Path, kind: Kind, dtype: torch.dtype | None) -> Any:
+    import torch
+    import transformers
+
+    try:
+        network, info = getattr(transformers, AUTO[kind]).from_pretrained(
+            folder,
+            dtype=dtype or "auto",
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+    except Exception as error:  # whatever a damaged folder makes the library raise
+        first = str(error).strip().splitlines()[0] if str(error).strip() else ""
+        raise ModelError(f"{folder}: Transformers cannot load it: {type(error).__name__}: {first[:300]}") from None
+    unused = "pooler." if kind == "encoder" else "\0"  # a layer above the hidden states, which nobody here asks for
+    if lacking := sorted(key for key in info["missing_keys"] if not key.startswith(unused)):
+        raise ModelError(
+            f"{folder} lacks {len(lacking)} tensors ({', '.join(lacking[:3])}); they would be random",
+            hint="the folder is damaged, or holds another architecture than its config.json says",
+        )
+    if extra := sorted(info["unexpected_keys"]):
+        log.info("%s: %d tensors belong to no layer and are not used (%s)", folder, len(extra), ", ".join(extra[:3]))
+    for name, weight in network.named_parameters():
+        if not bool(torch.isfinite(weight.detach().float().sum())):
+            raise ModelError(f"{folder}: {name} holds values that are not numbers", hint="the file is damaged")
+    return network.eval()
+
+
+def _tokenizer(folder: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except Exception as error:  # as above
+        raise ModelError(f"{folder}: its tokenizer cannot be read: {type(error).__name__}: {error}") from None
+
+
+def _processor(folder: Path) -> Any:
+    from sibao.providers._transformers_see import load_processor
+
+    return load_processor(folder)
+
+
+def _settle(network: Any, tokenizer: Tokenizer | PythonTokenizer) -> None:
+    """Keep of the generation config what belongs to the model. Ends are watched by Sibao, so none is named here."""
+    from transformers import GenerationConfig
+
+    own = getattr(network, "generation_config", None)
+    if own is None:
+        return
+    kept = {name: value for name in _STRUCTURE if (value := getattr(own, name, None)) is not None}
+    network.generation_config = GenerationConfig(**kept, pad_token_id=tokenizer.pad_id, do_sample=False)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Transformers without its remarks and progress bars, and as it was afterwards."""
+    from transformers.utils import logging as theirs
+
+    level, bars = theirs.get_verbosity(), theirs.is_progress_bar_enabled()
+    theirs.set_verbosity_error()
+    theirs.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        theirs.set_verbosity(level)
+        if bars:
+            theirs.enable_progress_bar()

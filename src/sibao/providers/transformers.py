@@ -1,0 +1,212 @@
+"""``transformers:FOLDER | org/name[@revision]``: any architecture that Transformers has, with the interface of a local model.
+
+Names, cache and offline rule are those of ``models.names``. Only safetensors are read, and no code of a repository is run.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from sibao.core.errors import BadInput, ContextOverflow, MissingPackage, ModelError
+from sibao.core.types import Completion, GenerateOptions, Prompt, Scored
+from sibao.providers._beams import refuse_chance
+from sibao.providers._precision import SMALL
+from sibao.providers.local import Answer, LocalModel
+
+if TYPE_CHECKING:
+    from sibao.models.names import Source
+    from sibao.providers._transformers_load import Loaded
+
+PREFIX = "transformers:"
+UNLIMITED = 1 << 20
+"""Context of a network that names no limit (those without position embeddings)."""
+_LIMITS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "max_source_positions")
+
+
+@dataclass(frozen=True)
+class How:
+    """In which way a model is loaded; see ``providers.load``."""
+
+    precision: str = "auto"
+    adapter: str | Path | None = None
+    threads: int | None = None
+
+
+def load(name: str, how: How | None = None) -> TransformersModel:
+    """The model of that name (``transformers:`` in front), ready to answer.
+
+    Raises:
+        BadInput: no such model. ModelError: a folder that is damaged, pickled, or needs code of its own.
+        MissingPackage: Transformers is not installed.
+    """
+    from sibao.models.names import resolve
+
+    return open_source(name, resolve(name.removeprefix(PREFIX)), how or How())
+
+
+def open_source(name: str, source: Source, how: How) -> TransformersModel:
+    """The model of a folder that was found already. Raises what ``load`` raises."""
+    try:
+        import transformers  # noqa: F401
+    except ImportError:
+        raise MissingPackage("transformers", extra="hf", purpose=f"{name} (an architecture Sibao lacks)") from None
+    import torch
+
+    from sibao.providers._transformers_load import load_folder
+
+    if how.threads is not None:
+        torch.set_num_threads(how.threads)
+    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}.get(how.precision)
+    loaded = load_folder(source.folder, dtype)
+    if how.precision == "auto" and sum(p.numel() for p in loaded.network.parameters()) <= SMALL:
+        loaded.network.float()
+    adapter = how.adapter if how.adapter is not None else source.adapter
+    if adapter is not None:
+        _put_on(loaded.network, Path(adapter))
+    return TransformersModel(name, loaded)
+
+
+def _put_on(network: Any, adapter: Path) -> None:
+    """An adapter folder of PEFT onto a network, through Transformers' own integration."""
+    if not (adapter / "adapter_model.safetensors").is_file():
+        raise ModelError(f"{adapter} holds no adapter_model.safetensors", hint="pickled adapters are refused")
+    try:
+        network.load_adapter(str(adapter), adapter_kwargs={"local_files_only": True})
+    except ImportError:
+        raise MissingPackage("peft", extra="hf", purpose="an adapter on a model of Transformers") from None
+    except Exception as error:  # whatever a damaged folder makes the library raise
+        raise ModelError(f"{adapter}: the adapter does not fit: {type(error).__name__}: {error}") from None
+
+
+class TransformersModel(LocalModel):
+    """A local model over Transformers' networks: the same prompts, boundaries, windows and stop strings, because it is the
+    same code; only the engine under it differs. ``kind`` says what the network can do."""
+
+    def __init__(self, name: str, loaded: Loaded) -> None:
+        from sibao.providers._transformers_engine import Shape, TransformersEngine
+
+        config = loaded.network.config
+        self.name, self.kind = name, loaded.kind
+        self.context = _context(config, loaded.tokenizer, loaded.kind)
+        vocab = loaded.network.get_input_embeddings().weight.shape[0]
+        answer = self.context if loaded.kind == "seq2seq" else 0
+        self.engine: Any = TransformersEngine(loaded.network, Shape(self.context, vocab, answer, loaded.beams))
+        self.tokenizer: Any = loaded.tokenizer
+        self.processor = loaded.processor
+        self._numbers = itertools.count()
+
+    @property
+    def has_template(self) -> bool:
+        """Whether messages are rendered; a model that sees always does, with its picture marks at least."""
+        return self.processor is not None or bool(self.tokenizer.has_template)
+
+    def encode(self, prompt: Prompt) -> list[int]:
+        """Token ids that the model reads for a prompt, places of pictures among them."""
+        if self.processor is None or isinstance(prompt, str) or not prompt:
+            return super().encode(prompt)
+        from sibao.providers._transformers_see import see
+
+        return see(self.processor, prompt).ids
+
+    def score(self, pairs: Sequence[tuple[Prompt, str]]) -> list[Scored]:
+        """As ``LocalModel.score``; an encoder-decoder reads the context and is asked for the continuation.
+
+        Raises:
+            BadInput: a continuation without a token, a picture in the context, or a model that only reads.
+        """
+        self._must_write()
+        if self.kind == "seq2seq":
+            from sibao.providers._transformers_seq2seq import score
+
+            return score(self, pairs)
+        if self.processor is not None and any(_sees(context) for context, _ in pairs):
+            raise BadInput("continuations of prompts with pictures are not scored", hint="score text, or generate")
+        return super().score(pairs)
+
+    def score_text(self, texts: Sequence[str]) -> list[Scored]:
+        """As ``LocalModel.score_text``; needs a model that goes on from nothing.
+
+        Raises:
+            BadInput: an encoder-decoder, or a model that only reads.
+        """
+        self._must_write()
+        if self.kind == "seq2seq":
+            raise BadInput(
+                f"{self.name} is an encoder-decoder: a text by itself has no likelihood under it",
+                hint="score pairs of context and continuation, or take a decoder",
+            )
+        return super().score_text(texts)
+
+    def embed(self, texts: Sequence[str], *, pooling: Literal["mean", "cls"] = "mean") -> list[list[float]]:
+        """One vector for each text: the mean of its tokens' last hidden states, or the state of its first token.
+
+        Raises:
+            BadInput: a text without a token. ContextOverflow: one that does not fit; nothing is cut.
+        """
+        from sibao.providers._transformers_embed import vectors
+
+        rows = [self.tokenizer.encode(text, add_special_tokens=True) for text in texts]
+        for row, text in zip(rows, texts, strict=True):
+            if not row:
+                raise BadInput(f"the text {text!r} has no token", hint="give some text to embed")
+            if len(row) > self.context:
+                raise ContextOverflow(len(row), self.context, what="the text's tokens")
+        return vectors(self.engine.model, rows, first=pooling == "cls")
+
+    def _beams(self, answers: list[Answer], options: GenerateOptions) -> list[Completion]:
+        """Beam search is Transformers' own; each text comes in one event."""
+        refuse_chance(options.sampling)
+        by_id = {answer.request.id: answer for answer in answers}
+        with self.engine.submit(*(answer.request for answer in answers)) as events:
+            for event in events:
+                by_id[event.id].take(event)
+        return [answer.completion() for answer in answers]
+
+    def _answer(self, prompt: Prompt, options: GenerateOptions) -> Answer:
+        self._must_write()
+        answer = super()._answer(prompt, options) if not _sees(prompt) or self.processor is None else None
+        return answer if answer is not None else self._seen_answer(prompt, options)
+
+    def _seen_answer(self, prompt: Any, options: GenerateOptions) -> Answer:
+        from sibao.providers._transformers_engine import SeenRequest
+        from sibao.providers._transformers_see import see
+        from sibao.text.detokenize import StreamDecoder
+
+        seen = see(self.processor, prompt)
+        request = SeenRequest(
+            id=f"{self.name}#{next(self._numbers)}",
+            prompt_ids=seen.ids,
+            sampling=options.sampling,
+            stop_ids=frozenset(self.tokenizer.eos_ids),
+            max_tokens=options.max_tokens,
+            seen=seen.inputs,
+        )
+        return Answer(request, StreamDecoder(self.tokenizer, options.stop))
+
+    def _must_write(self) -> None:
+        if self.kind == "encoder":
+            raise BadInput(
+                f"{self.name} is an encoder: it reads text and writes none", hint="embed with it, or take another model"
+            )
+
+
+def _sees(prompt: Prompt) -> bool:
+    from sibao.text.media import sees
+
+    return not isinstance(prompt, str) and any(sees(message) for message in prompt)
+
+
+def _context(config: Any, tokenizer: Any, kind: str) -> int:
+    """Tokens the network holds, from its config, else from the tokenizer's, else unlimited."""
+    text, limit = config.get_text_config(), tokenizer.config.get("model_max_length")
+    limit = int(limit) if isinstance(limit, int | float) and 0 < limit < UNLIMITED else UNLIMITED
+    for name in _LIMITS:
+        value = getattr(text, name, None)
+        if isinstance(value, int) and value > 0:
+            # RoBERTa and its kin count positions from behind the padding token: two of them are never used
+            return min(value, limit) if kind == "encoder" else value
+    return limit

@@ -1,0 +1,173 @@
+"""An OpenAI-compatible server (llama.cpp, vLLM, another Sibao) as a back end of the same model."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from sibao.core.errors import BadInput, ProviderError
+from sibao.providers.local import LocalModel
+from sibao.text.tokenizer import Tokenizer
+from sibao.workflows._check_replay import Found, Question, Trace, finding
+from sibao.workflows._check_types import Backend, Difference, Finding
+
+NEAR = 0.1
+"""Natural-log probabilities of a server may differ by this much: it may compute in another precision."""
+SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the server said: its text, its count of the prompt's tokens, and each token's text with its log-probability
+    and the lead over the next best one, where it tells them."""
+
+    text: str
+    prompt_tokens: int | None
+    tokens: list[str]
+    logprobs: list[float]
+    gaps: list[float | None]
+
+
+class Server:
+    """A server by its URL, ``http://host:port/v1`` with ``#NAME`` where it serves several models.
+
+    Raises:
+        BadInput: no URL of that form.
+    """
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise BadInput(f"{url!r} is no URL of a server", hint="give it as http://host:port/v1 or …/v1#NAME")
+        self.url, _, self.model = url.partition("#")
+        self.url = self.url.rstrip("/")
+        near = parts.hostname in ("localhost", "127.0.0.1", "::1")
+        # a proxy cannot reach this machine
+        handlers = [urllib.request.ProxyHandler({})] if near else []
+        self._opener = urllib.request.build_opener(*handlers)
+
+    def ask(self, asked: Question) -> Answer:
+        """Its greedy answer.
+
+        Raises:
+            ProviderError: it cannot be reached, refuses, or answers in another form.
+        """
+        if not self.model:
+            served = self._call("models").get("data") or [{}]
+            self.model = str(served[0].get("id", ""))
+        settings = {"model": self.model, "max_tokens": asked.count, "temperature": 0}
+        if isinstance(asked.prompt, str):
+            found = self._call("completions", {**settings, "prompt": asked.prompt, "logprobs": 2})
+        else:
+            more = {"messages": asked.prompt, "logprobs": True, "top_logprobs": 2}
+            found = self._call("chat/completions", {**settings, **more})
+        try:
+            return _read(found)
+        except (LookupError, TypeError, ValueError) as error:
+            raise ProviderError(f"{self.url} answers in another form than OpenAI's: {error!r}") from None
+
+    def _call(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.url}/{path}", data, {"Content-Type": "application/json"})
+        try:
+            with self._opener.open(request, timeout=SECONDS) as answer:
+                return dict(json.load(answer))
+        except urllib.error.HTTPError as error:
+            detail = error.read(500).decode("utf-8", "replace")
+            raise ProviderError(f"{self.url}/{path} answers {error.code}: {detail}", status=error.code) from None
+        except (OSError, ValueError, TypeError) as error:
+            hint = "is it running? give the URL up to and with /v1"
+            raise ProviderError(f"{self.url} cannot be asked: {error}", hint=hint) from None
+
+
+def _read(found: dict[str, Any]) -> Answer:
+    choice = found["choices"][0]
+    text = choice["message"]["content"] if "message" in choice else choice["text"]
+    count = (found.get("usage") or {}).get("prompt_tokens")
+    told = choice.get("logprobs") or {}
+    if told.get("content"):  # the form of chat
+        steps = told["content"]
+        tokens, logprobs = [s["token"] for s in steps], [float(s["logprob"]) for s in steps]
+        gaps = [_gap([float(t["logprob"]) for t in s.get("top_logprobs") or []]) for s in steps]
+    else:
+        tokens, logprobs = list(told.get("tokens") or []), [float(p) for p in told.get("token_logprobs") or []]
+        gaps = [_gap([float(p) for p in top.values()]) for top in told.get("top_logprobs") or []]
+    return Answer(str(text or ""), count, tokens, logprobs, gaps or [None] * len(tokens))
+
+
+def _gap(best: list[float]) -> float | None:
+    best = sorted(best, reverse=True)
+    return best[0] - best[1] if len(best) > 1 else None
+
+
+def with_server(server: Server, model: LocalModel, asked: Question, base: Trace) -> list[Found]:
+    """Prompt tokens (the same template and BOS?), then text and log-probabilities of the answer."""
+    answer = server.ask(asked)
+    found: list[Found] = []
+    if answer.prompt_tokens is not None:
+        found.append((_prompt_finding(len(asked.ids), answer.prompt_tokens), None))
+    backend = _compare(server, model.tokenizer, base, answer)
+    far = backend.max_difference is not None and backend.max_difference > NEAR
+    gaps = (
+        [g for g in (backend.difference.gap, backend.difference.other_gap) if g is not None]
+        if backend.difference
+        else []
+    )
+    status = "ok" if backend.difference is None else "warn" if gaps and min(gaps) <= NEAR else "fail"
+    hint = "the server runs other weights, another config or another template: compare them with this folder's"
+    told = finding("server", "fail" if far else status, backend, hint)
+    if backend.max_difference is None and not answer.tokens:
+        told = Finding(
+            told.name, told.status, told.got + " (the server tells no log-probabilities)", told.wanted, told.hint
+        )
+    return [*found, (told, backend)]
+
+
+def _prompt_finding(ours: int, theirs: int) -> Finding:
+    if ours == theirs:
+        return Finding("server_prompt", "ok", f"{ours} tokens, as here")
+    hint = "the server renders another template, or adds or leaves out BOS: give it this folder's template"
+    return Finding(
+        "server_prompt", "fail", f"{theirs} tokens for the prompt that has {ours} here", f"{ours} tokens", hint
+    )
+
+
+def _compare(server: Server, tokenizer: Tokenizer, base: Trace, answer: Answer) -> Backend:
+    """By text, since a server tells no ids; log-probabilities while the tokens' texts are the same."""
+    stopped = base.tokens[-1] in tokenizer.eos_ids
+    ours = base.tokens[:-1] if stopped else base.tokens
+    texts = [tokenizer.decode(ours[:n]) for n in range(len(ours) + 1)]
+    place = None
+    if answer.text.strip() != texts[-1].strip():
+        # half characters at the end of a piece are not compared before they are whole
+        place = next(
+            (n for n in range(len(ours)) if not answer.text.strip().startswith(texts[n + 1].rstrip("\ufffd").strip())),
+            len(ours),
+        )
+    same = min(len(ours), len(answer.logprobs)) if place is None else min(place, len(answer.logprobs))
+    deltas = [
+        abs(float(base.logits[n].log_softmax(-1)[ours[n]]) - answer.logprobs[n])
+        for n in range(same)
+        if answer.tokens[n] == tokenizer.decode([ours[n]], skip_special=False)
+    ]
+    told = None if place is None else _difference(tokenizer, base, ours, answer, place, texts)
+    ids: list[int] = ours if place is None else ours[:place]
+    limit = NEAR if deltas else None
+    return Backend(f"{server.url}#{server.model}", ids, answer.text, max(deltas, default=None), limit, told)
+
+
+def _difference(
+    tokenizer: Tokenizer, base: Trace, ours: list[int], answer: Answer, place: int, texts: list[str]
+) -> Difference:
+    best = base.logits[min(place, len(base.logits) - 1)].topk(2).values
+    token = ours[place] if place < len(ours) else base.tokens[-1]
+    rest = answer.text[len(texts[min(place, len(ours))].rstrip("\ufffd")) :]
+    other = answer.tokens[place] if place < len(answer.tokens) else rest[:20] or "(it stopped)"
+    gap = answer.gaps[place] if place < len(answer.gaps) else None
+    return Difference(
+        place, token, tokenizer.decode([token], skip_special=False), float(best[0] - best[1]), None, other, gap
+    )

@@ -1,0 +1,99 @@
+"""Scores of a model from the store, as the entries of a model card's ``model-index``."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sibao.core.types import Score
+from sibao.store.runs import Run, list_runs, scores_of
+
+TASKS = {
+    "translate": "translation", "answer": "question-answering", "summarize": "summarization",
+    "describe": "image-text-to-text", "classify": "text-classification",
+}  # fmt: skip
+"""Sibao's task → the hub's; all else is ``text-generation``."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One score with what it was measured on, and the run that says so."""
+
+    run: str
+    date: str
+    task: str
+    dataset: str
+    score: Score
+
+    def entry(self) -> Any:
+        """The score as ``huggingface_hub`` has it; ``verified`` is false: nobody but its maker has seen it."""
+        from huggingface_hub import EvalResult
+
+        return EvalResult(
+            task_type=TASKS.get(self.task, "text-generation"),
+            dataset_name=self.dataset,
+            dataset_type=re.sub(r"[^\w.-]+", "-", self.dataset).strip("-").lower() or "data",
+            metric_type=self.score.name,
+            metric_value=round(self.score.value, 6),
+            metric_name=self.score.name,
+            verified=False,
+        )
+
+    def row(self) -> str:
+        """A line of the card's table: with interval, chance, rows and signature."""
+        s = self.score
+        interval = "none" if s.low is None or s.high is None else f"{s.low:.4g} to {s.high:.4g} ({s.level:.0%})"
+        chance = "unknown" if s.chance is None else f"{s.chance:.4g}"
+        rows = f"{s.n}" + (f" (+{s.missing} missing)" if s.missing else "")
+        made = f"`{s.signature}`".replace("|", "\\|")
+        cells = (self.task, self.dataset, s.name, f"{s.value:.4g}", interval, chance, rows, f"{self.run}, {self.date}")
+        return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} | {made} |"
+
+
+HEADER = (
+    "| task | data | metric | value | interval | chance | rows | run | how it was made |\n"
+    "|---|---|---|--:|---|--:|--:|---|---|"
+)
+
+
+def scores_of_model(names: Sequence[str]) -> list[Measured]:
+    """Scores of all finished evaluations of a model, whichever of ``names`` it was called by.
+
+    Of evaluations on the same data the newest counts; a score that is not a number is left out.
+    """
+    wanted = {_key(name) for name in names}
+    found: dict[tuple[str, str, str, str], Measured] = {}
+    for run in reversed(list_runs("evaluate", status="done")):
+        if _key(run.model) not in wanted:
+            continue
+        for score in scores_of(run.id):
+            if math.isfinite(score.value):
+                one = _measured(run, score)
+                # the part of the signature that the program's version does not change
+                how = score.signature.rpartition("|sibao:")[0]
+                found[one.task, one.dataset, score.name, how] = one
+    return sorted(found.values(), key=lambda m: (m.task, m.dataset, m.score.name))
+
+
+def _measured(run: Run, score: Score) -> Measured:
+    recipe = run.recipe
+    dataset = ", ".join(Path(str(file)).name for file in recipe.get("data") or []) or "unnamed"
+    if recipe.get("to"):
+        dataset += f" (to {recipe['to']})"
+    if recipe.get("limit"):
+        dataset += f" (first {recipe['limit']})"
+    date = datetime.fromtimestamp(run.finished or run.started, UTC).strftime("%Y-%m-%d")
+    return Measured(run.id, date, str(recipe.get("task") or "generate"), dataset, score)
+
+
+def _key(name: str) -> str:
+    """A model's name with its folders written out, so that two ways to call one folder are the same."""
+    whole = Path(name).expanduser()
+    parts = [name] if whole.exists() else name.split("+")
+    paths = [Path(part).expanduser() for part in parts]
+    return "+".join(str(path.resolve()) if path.exists() else part for path, part in zip(paths, parts, strict=True))
