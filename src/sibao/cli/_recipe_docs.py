@@ -63,14 +63,16 @@ MEANINGS = {
     "tokenizer.vocab_size": "Entries of a tokenizer that is trained.",
     "data.train": "Files, folders or patterns, in any form of data.md. For `finetune` a file may be a table (below).",
     "data.valid": "The same, for validation.",
-    "data.valid_fraction": "Without `valid`: share of the documents (`finetune`: rows) held out, every n-th one; 0 holds out none.",
+    "data.valid_fraction": "Without `valid`: share of the documents (`finetune`: rows) held out, every n-th one; 0: none.",
     "data.task": "`finetune`: the task of files that name none. None: told by the fields of each row.",
     "data.sequence_length": "Tokens of a training row.",
     "data.too_long": "`finetune`: an example longer than `sequence_length` is an error, or is left out and counted.",
     "data.train.path": "The file.",
     "data.train.task": "The task that renders its rows; `text`: documents, with loss on every token. None: `data.task`.",
     "data.train.rows": "Use only so many rows, drawn with the run's seed. None: all.",
-    "objective.name": "`causal`: the next token everywhere (`pretrain`). `sft`: loss on the wanted text only (`finetune`).",
+    "objective.name": "`pretrain`: `causal` (the next token everywhere), `masked` (encoders), `span_corruption` "
+    "(encoder-decoders). `finetune`: `sft` (loss on the wanted text only), `seq2seq` (the same for encoder-decoders), `dpo` "
+    "(preferences), `classify` and `span` (heads of encoders).",
     "objective.mask_probability": "`masked`: share of the tokens that are hidden.",
     "objective.whole_words": "`masked`: hide all pieces of a word (Chinese words too) or none.",
     "objective.label": "`classify`: the field of a row that holds its label. None: `label`, else `completion`.",
@@ -81,8 +83,8 @@ MEANINGS = {
     "adapter.rank": "Rank of the change.",
     "adapter.alpha": "The change is scaled by alpha / rank.",
     "adapter.dropout": "Dropout before the change.",
-    "adapter.targets": "Layers that are adapted, by (ends of) their names in the checkpoint, such as `q_proj`; or as text, a regular "
-    "expression for whole names. Empty: all linear layers.",
+    "adapter.targets": "Layers that are adapted, by (ends of) their names in the checkpoint, such as `q_proj`; or as text, a "
+    "regular expression for whole names. Empty: all linear layers.",
     "adapter.dora": "DoRA: the length of each output is learned apart from its direction.",
     "adapter.rslora": "The change is scaled by alpha / √rank instead of alpha / rank.",
     "adapter.base_precision": "`nf4` keeps the frozen weights in four bits while training (QLoRA); the adapter is the same.",

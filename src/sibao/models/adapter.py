@@ -46,19 +46,26 @@ def sites(model: Network, family: str) -> dict[str, Site]:
     """Every layer that can be adapted, by its checkpoint name, in the network's order.
 
     These are the linear layers inside the stacks of layers. Experts and their routers are left out: Transformers keeps
-    them as bare tensors, of which PEFT has no layer to adapt.
+    them as bare tensors, of which PEFT has no layer to adapt. So are layers of the same names beside them (the plain
+    feed-forward layers of some mixtures), because PEFT takes those names for the experts.
     """
     rules = tuple(r for r in renames_of(family_of(family), model.config) if r.fused and not r.alias)
     match = matcher(rules, lambda r: r.fused[0])
     found: dict[str, Site] = {}
-    for name in linear_layers(model):
-        if not in_stack(name) or ".experts." in name or name.endswith(("mlp.gate", ".router")):
+    linear = linear_layers(model)
+    experts = {_leaf(name) for name in linear if ".experts." in name}
+    for name in linear:
+        if not in_stack(name) or _leaf(name) in experts or name.endswith(("mlp.gate", ".router")):
             continue
         if rule := match(f"{name}.weight"):
             parts = tuple(fill(n, rule[1]).removesuffix(".weight") for n in rule[0].fused)
             checkpoint = fill(rule[0].checkpoint, rule[1]).removesuffix(".weight")
             found[checkpoint] = Site(checkpoint, parts, rule[0].transpose)
     return found
+
+
+def _leaf(name: str) -> str:
+    return name.rpartition(".")[2]
 
 
 def adapt(model: Network, family: str, targets: Sequence[str] | str, spec: LoraSpec) -> list[str]:

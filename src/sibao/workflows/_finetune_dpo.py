@@ -112,7 +112,7 @@ def sources(recipe: Recipe, parts: Parts, folder: Path) -> Sources:
 
     def pairs(name: str, shuffle: bool) -> Preferences:
         place = folder / "tokens" / name
-        reference = np.load(place / REFERENCE, allow_pickle=False)
+        reference = np.load(place / REFERENCE)
         file = token_file(place, parts.tokenizer)
         return Preferences(file, recipe.run.seed, terms, tally, reference=reference, shuffle=shuffle)
 

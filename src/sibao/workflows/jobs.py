@@ -7,7 +7,18 @@ from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
 from sibao.core.errors import UnknownName
-from sibao.core.types import Completion, Delta, GenerateOptions, Head, Model, Prompt, Sampling, Scored, Scorer, SourceForm
+from sibao.core.types import (
+    Completion,
+    Delta,
+    GenerateOptions,
+    Head,
+    Model,
+    Prompt,
+    Sampling,
+    Scored,
+    Scorer,
+    SourceForm,
+)
 from sibao.tasks import long
 from sibao.tasks.base import Task, TaskResult, load_task
 
