@@ -199,7 +199,7 @@ def test_recipes_in_the_documents_parse(tmp_path: Path) -> None:
 
 
 def test_the_prompts_shown_are_the_prompts_used() -> None:
-    shown = set(re.findall(r"`([^`]+)`", (ROOT / "docs" / "tasks.md").read_text(encoding="utf-8")))
+    shown = set(re.findall(r"`([^`]+)`", prose(ROOT / "docs" / "tasks.md")))
     used = {text for name in form_names() for pair in load_form(name).prompts.values() for text in pair.values()}
     for name in ("translate", "answer", "summarize"):
         module = import_module(f"sibao.tasks.{name}")

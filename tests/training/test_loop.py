@@ -139,7 +139,7 @@ def test_a_loss_that_is_no_number_ends_the_run(corpus: Path, monkeypatch: pytest
         ({"data": {"train": ["nowhere.jsonl"]}}, (BadInput, DataError), "nowhere.jsonl"),
         ({"data": {"train": [{"path": "x.jsonl", "task": "translate"}]}}, ConfigError, "pretrain reads whole files"),
         ({"model": {"family": "qwen4"}}, BadInput, "no model family named 'qwen4'"),
-        ({"model": {"config": {"hidden_size": 32}}}, ConfigError, "model.config lacks 'num_attention_heads'"),
+        ({"model": {"config": {"hidden_size": 32}}}, ConfigError, "model.config lacks 'num_hidden_layers'"),
         ({"run": {"rows": 4}, "tokenizer": {"path": "nowhere"}}, SibaoError, "nowhere holds no tokenizer.json"),
     ],
 )

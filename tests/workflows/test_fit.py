@@ -17,6 +17,7 @@ from sibao.core.system import peak_memory_bytes
 from sibao.models.folder import load_model
 from sibao.workflows import fit as workflow
 from sibao.workflows.fit import Fit, fit
+from sibao.workflows.fit_tables import show
 
 LARGE = {
     "model_type": "qwen3", "vocab_size": 151936, "hidden_size": 8192, "num_hidden_layers": 80,
@@ -79,7 +80,7 @@ def test_what_is_printed_is_what_is_known(tmp_path: Path) -> None:
 
     found = fit(config=written(tmp_path, **tiny_config("qwen3", 400, 128)), precision="fp32")
     paper = StringIO()
-    Console(file=paper, width=200).print(found.render())
+    Console(file=paper, width=200).print(show(found))
     shown = paper.getvalue()
     assert f"{found.shape.parameters:,}" in shown and "QLoRA" in shown and "16 GB, 12 GB free" in shown
     assert json.loads(json.dumps(found.to_json()))["context"] == 128

@@ -77,7 +77,10 @@ MEANINGS = {
     "objective.whole_words": "`masked`: hide all pieces of a word (Chinese words too) or none.",
     "objective.label": "`classify`: the field of a row that holds its label. None: `label`, else `completion`.",
     "objective.beta": "`dpo`: how dear it is to leave the reference model, which is the base model at the start.",
-    "objective.label_smoothing": "`dpo`: the share of pairs taken to be the wrong way round; with `sigmoid` only.",
+    "objective.noise_density": "`span_corruption`: share of the tokens that are cut out.",
+    "objective.mean_span": "`span_corruption`: mean length of what is cut out in one place, in tokens.",
+    "objective.label_smoothing": "`seq2seq`: share of the probability that all tokens have in common; "
+    "`dpo` with `sigmoid`: the share of pairs taken to be the wrong way round.",
     "objective.preference_loss": "`dpo`: `sigmoid` as in the DPO paper, or `ipo`.",
     "objective.length_normalized": "`dpo`: log-probabilities per token of the answer instead of their sum.",
     "adapter.rank": "Rank of the change.",

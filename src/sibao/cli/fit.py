@@ -36,4 +36,6 @@ def fit(
     if json:
         print_json({**head("fit", found.name), **found.to_json()})
     else:
-        render(found.render())
+        from sibao.workflows.fit_tables import show
+
+        render(show(found))

@@ -14,6 +14,7 @@ from tokenizers import AddedToken, Regex, decoders, models, pre_tokenizers, trai
 from tokenizers import Tokenizer as Backend
 
 from sibao.core.errors import BadInput, ModelError
+from sibao.core.names import load_module
 from sibao.core.paths import write_text
 from sibao.text import slow
 from sibao.text._limits import check_files, tame
@@ -146,11 +147,13 @@ class Tokenizer:
         ends = _optional_json(folder / "generation_config.json").get("eos_token_id", [])
         ends = [ends] if isinstance(ends, int) else ends or []
         if not (folder / "tokenizer.json").is_file():
-            from sibao.text import sentencepiece as pieces  # which builds on this class
-
+            pieces = load_module(
+                "sibao.text", "sentencepiece", "kind of tokenizer"
+            )  # found by name: it builds on this class
             for has, load in ((pieces.has_marian, pieces.load_marian), (pieces.has_t5, pieces.load_t5)):
                 if has(folder):
-                    return load(folder, config, ends)
+                    found: Tokenizer = load(folder, config, ends)
+                    return found
         return cls(*_backend(folder, config), ends)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -25,9 +25,6 @@ from sibao.core.errors import BadInput, ContextOverflow, ModelError
 from sibao.models.folder import is_family, parse_config, refuse_depth
 from sibao.models.names import resolve
 from sibao.models.weights import read_json
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
 
 PRECISIONS = ("fp32", "bf16", "int8", "nf4")
 """Precisions whose weights are counted; the engine answers in the first two."""
@@ -93,19 +90,6 @@ class Fit:
         """Bytes of a run's checkpoints."""
         whole = need.name.startswith("full")
         return CHECKPOINTS * (need.optimizer + (need.weights if whole else need.gradients))
-
-    def render(self) -> RenderableType:
-        """For a terminal."""
-        from rich.console import Group
-
-        from sibao.workflows._fit_tables import facts, speeds, ways
-
-        parts = [facts(self), ways(self, self.needs, "answering")]
-        if self.training:
-            parts.append(ways(self, self.training, f"training, rows of {self.context} tokens"))
-        if self.rates:
-            parts.append(speeds(self))
-        return Group(*parts)
 
 
 def fit(

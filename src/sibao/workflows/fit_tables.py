@@ -5,11 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sibao.choosing.fit import Need, decode_rate, prefill_rate
+from sibao.workflows.fit import Fit
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from rich.table import Table
 
-    from sibao.workflows.fit import Fit
+
+def show(found: Fit) -> RenderableType:
+    """All that was found, for a terminal."""
+    from rich.console import Group
+
+    parts = [facts(found), ways(found, found.needs, "answering")]
+    if found.training:
+        parts.append(ways(found, found.training, f"training, rows of {found.context} tokens"))
+    if found.rates:
+        parts.append(speeds(found))
+    return Group(*parts)
 
 
 def size(count: float) -> str:
