@@ -199,7 +199,8 @@ def test_a_tokenizer_larger_than_the_embedding(broken: Path) -> None:
 
     edit(broken / "tokenizer.json", add)
     report = quick(broken)
-    assert failed(report) == {"vocabulary"} and "<|new|>" in got(report, "vocabulary")
+    assert failed(report) == {"vocabulary", "weights"}  # and the model is not loaded at all
+    assert "<|new|>" in got(report, "vocabulary") and "400" in got(report, "weights")
 
 
 def test_the_end_of_a_turn_that_stops_nothing(broken: Path) -> None:
