@@ -85,11 +85,12 @@ def fine_tuning_table(manifest: Row, phases: list[Phase]) -> str:
     }  # fmt: skip
     lines = []
     for name, sources in manifest["fine_tuning"].items():
-        if name.endswith(".train.jsonl"):
+        if name.endswith((".train.jsonl", ".brief.jsonl")):
             total, file = sum(sources.values()), name.removeprefix("sft/")
             used = min(total, drawn.get(file) or total) if file in drawn else 0
             shown = ", ".join(f"{source} {count:,}" for source, count in sources.items())
-            lines.append(f"| {file.partition('.')[0]} | {total:,} | {used:,} | {shown} |")
+            task = file.partition(".")[0] + (", brief passages" if ".brief." in file else "")
+            lines.append(f"| {task} | {total:,} | {used:,} | {shown} |")
     return "\n".join(lines)
 
 
