@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[2] / "src"
-LIGHT_CORE = ("config", "energy", "errors", "names", "paths", "progress", "system", "types")
+LIGHT_CORE = ("chinese", "config", "energy", "errors", "names", "paths", "progress", "system", "types")
 LOADED = """
 import sys
 before = set(sys.modules)

@@ -8,13 +8,12 @@ packages that compare sets of n-grams (``rouge``, ``rouge_chinese``) give other 
 
 from __future__ import annotations
 
-import functools
 import re
-import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Literal
 
+from sibao.core.chinese import cutter
 from sibao.core.errors import BadInput
 from sibao.core.types import Language, Score
 from sibao.metrics.base import check_texts, mean_score, reference_count, resolve_language, signature
@@ -27,21 +26,11 @@ FOX = (["The quick brown fox jumps over the lazy dog"], [["The quick brown dog j
 _ENGLISH = re.compile("[a-z0-9]+")
 
 
-@functools.cache
-def _cutter() -> Any:
-    """An own jieba tokenizer: words that someone adds to jieba's shared one do not move scores."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # jieba 0.42.1 asks for pkg_resources, which warns that it is old
-        import jieba
-    jieba.setLogLevel("WARNING")  # it reports the loading of its dictionary on stderr
-    return jieba.Tokenizer()
-
-
 def tokenize(text: str, language: Language, unit: Unit) -> list[str]:
     """The units that are compared."""
     if language == "en":
         return _ENGLISH.findall(text.lower())
-    pieces = text if unit == "char" else _cutter().cut(text)
+    pieces = text if unit == "char" else cutter().cut(text)
     return [piece for piece in pieces if not piece.isspace()]
 
 

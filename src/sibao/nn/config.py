@@ -24,7 +24,7 @@ class Experts:
 
     def __post_init__(self) -> None:
         for name in ("count", "per_token", "intermediate_size"):
-            _whole(name + " of experts", getattr(self, name))
+            whole_number(name + " of experts", getattr(self, name))
         if self.per_token > self.count:
             raise ModelError(f"config: each token wants {self.per_token} of {self.count} experts")
 
@@ -79,9 +79,9 @@ class DecoderConfig:
     def __post_init__(self) -> None:
         for name in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
                      "head_dim", "intermediate_size", "max_position_embeddings"):  # fmt: skip
-            _whole(name, getattr(self, name))
+            whole_number(name, getattr(self, name))
         if self.sliding_window is not None:
-            _whole("sliding_window", self.sliding_window)
+            whole_number("sliding_window", self.sliding_window)
         for name in ("query_pre_attn_scalar", "attention_softcap", "logit_softcap"):
             if (value := getattr(self, name)) is not None and not value > 0:
                 raise ModelError(f"config: {name} is {value!r}, wanted a number above 0")
@@ -142,6 +142,7 @@ class DecoderConfig:
         return self.experts if self.experts is not None and layer in self.experts.layers else None
 
 
-def _whole(name: str, value: object) -> None:
-    if not isinstance(value, int) or value < 1:
+def whole_number(name: str, value: object) -> None:
+    """Refuse, by name, a size that is no whole number of at least 1 (ModelError)."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ModelError(f"config: {name} is {value!r}, wanted a whole number of at least 1")

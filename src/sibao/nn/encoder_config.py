@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sibao.core.errors import ModelError
+from sibao.nn.config import whole_number
 
 Head = Literal["none", "masked", "classify", "token", "span"]
 """What stands on top: nothing (states only), a vocabulary at every position, labels for the whole text, labels at every
@@ -64,9 +65,7 @@ class EncoderConfig:
         sizes = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
                  "max_position_embeddings")  # fmt: skip
         for name in sizes:
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ModelError(f"config: {name} is {value!r}, wanted a whole number of at least 1")
+            whole_number(name, getattr(self, name))
         if self.hidden_size % self.num_attention_heads:
             raise ModelError(
                 f"config: hidden_size {self.hidden_size} is no multiple of {self.num_attention_heads} heads"

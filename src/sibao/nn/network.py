@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from torch import nn
 
 
-class Network(nn.Module):
+class Network(nn.Module, ABC):
     """A model of any architecture.
 
     ``config`` is its frozen shape. ``tied`` names parameters that are another one's memory: name → name of the source;
@@ -23,6 +24,6 @@ class Network(nn.Module):
             holder, _, leaf = name.rpartition(".")
             setattr(self.get_submodule(holder), leaf, self.get_parameter(source))
 
+    @abstractmethod
     def initialize(self, seed: int) -> None:
         """Random weights; the same seed gives the same ones."""
-        raise NotImplementedError

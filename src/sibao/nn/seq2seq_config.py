@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sibao.core.errors import ModelError
+from sibao.nn.config import whole_number
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,7 @@ class Seq2SeqConfig:
             "head_dim", "encoder_ffn", "decoder_ffn", "max_position_embeddings", "decoder_vocab_size", "buckets",
         )  # fmt: skip
         for name in sizes:
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ModelError(f"config: {name} is {value!r}, wanted a whole number of at least 1")
+            whole_number(name, getattr(self, name))
         for name in ("pad_token_id", "eos_token_id", "decoder_start_token_id"):
             value = getattr(self, name)
             if not isinstance(value, int) or not 0 <= value < self.decoder_vocab_size:

@@ -174,18 +174,18 @@ def _settle(network: Any, tokenizer: Tokenizer | PythonTokenizer) -> None:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Transformers without its remarks and progress bars, and as it was afterwards."""
+def quiet(level: int = logging.ERROR) -> Iterator[None]:
+    """Transformers without its remarks below ``level`` and its progress bars, and as it was afterwards."""
     from transformers.utils import logging as theirs
 
-    level, bars = theirs.get_verbosity(), theirs.is_progress_bar_enabled()
-    theirs.set_verbosity_error()
+    before, bars = theirs.get_verbosity(), theirs.is_progress_bar_enabled()
+    theirs.set_verbosity(level)
     theirs.disable_progress_bar()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        theirs.set_verbosity(level)
+        theirs.set_verbosity(before)
         if bars:
             theirs.enable_progress_bar()

@@ -5,26 +5,14 @@ Masking whole words makes the task harder, as no piece of a word gives the other
 
 from __future__ import annotations
 
-import functools
 import re
-import warnings
 from collections.abc import Sequence
-from typing import Any
 
+from sibao.core.chinese import cutter
 from sibao.text.language import HAN
 
 _UNIT = re.compile(rf"[{HAN}]+|[^\W_{HAN}]+(?:['’][^\W\d_{HAN}]+)?|\S")
 _HAN = re.compile(f"[{HAN}]")
-
-
-@functools.cache
-def _cutter() -> Any:
-    """An own jieba tokenizer: words that someone adds to jieba's shared one change no training run."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # jieba 0.42.1 asks for pkg_resources, which warns that it is old
-        import jieba
-    jieba.setLogLevel("WARNING")  # it reports the loading of its dictionary on stderr
-    return jieba.Tokenizer()
 
 
 def words_of(text: str) -> list[tuple[int, int]]:
@@ -32,7 +20,7 @@ def words_of(text: str) -> list[tuple[int, int]]:
     found: list[tuple[int, int]] = []
     for unit in _UNIT.finditer(text):
         at = unit.start()
-        parts = _cutter().cut(unit.group()) if _HAN.match(unit.group()) else [unit.group()]
+        parts = cutter().cut(unit.group()) if _HAN.match(unit.group()) else [unit.group()]
         for part in parts:
             found.append((at, at + len(part)))
             at += len(part)

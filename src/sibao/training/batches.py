@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 import torch
@@ -67,14 +67,38 @@ IGNORE = -100
 
 
 @dataclass
-class Batch:
+class TensorBatch:
+    """Rows held as tensors alone, one row of each for every row of the batch; ``ids`` is what the model reads."""
+
+    ids: Tensor
+
+    @property
+    def size(self) -> int:
+        """Positions, padding included."""
+        return self.ids.numel()
+
+    def to(self, device: str) -> Self:
+        """The same batch on a device."""
+        return type(self)(*(getattr(self, f.name).to(device) for f in fields(self)))
+
+    def split(self, rows: int) -> list[Self]:
+        """Micro-batches of at most ``rows`` rows."""
+        parts = (getattr(self, f.name).split(rows) for f in fields(self))
+        return [type(self)(*part) for part in zip(*parts, strict=True)]
+
+    def take(self, rows: Tensor) -> Self:
+        """These rows, in this order."""
+        return type(self)(*(getattr(self, f.name)[rows] for f in fields(self)))
+
+
+@dataclass
+class Batch(TensorBatch):
     """Rows of one micro-batch, int64 [B, T] each.
 
     ``targets``: the next token or ``IGNORE``. ``positions``: place in the document's piece that stands in this row.
     ``documents``: number of the document in the row; padding has -1.
     """
 
-    ids: Tensor
     targets: Tensor
     positions: Tensor
     documents: Tensor
@@ -88,11 +112,6 @@ class Batch:
         same = self.documents[:, :, None] == self.documents[:, None, :]
         return (same & torch.ones(T, T, dtype=torch.bool, device=same.device).tril())[:, None]
 
-    @property
-    def size(self) -> int:
-        """Positions, padding included."""
-        return self.ids.numel()
-
     def bytes_of(self, sizes: Tensor) -> int:
         """Bytes of text of the targets, given those of each token [V]."""
         return int(sizes[self.targets[self.targets != IGNORE]].sum())
@@ -102,15 +121,10 @@ class Batch:
         """Positions that carry loss."""
         return int((self.targets != IGNORE).sum())
 
-    def to(self, device: str) -> Batch:
-        """The same batch on a device."""
-        return Batch(*(t.to(device) for t in (self.ids, self.targets, self.positions, self.documents)))
-
-    def split(self, rows: int) -> list[Batch]:
+    def split(self, rows: int) -> list[Self]:
         """Micro-batches of at most ``rows`` rows; rows of a single document stand together (their attention is cheaper)."""
         order = torch.argsort(self.documents.max(dim=1).values, stable=True)
-        parts = [t[order].split(rows) for t in (self.ids, self.targets, self.positions, self.documents)]
-        return [Batch(*p) for p in zip(*parts, strict=True)]
+        return TensorBatch.split(self.take(order), rows)
 
 
 Piece = tuple[int, int, int]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from sibao.core.errors import BadInput, DataError
 from sibao.core.paths import atomic_path
+from sibao.training.batches import TensorBatch
 
 
 @dataclass(frozen=True)
@@ -25,19 +26,13 @@ class LabelledRow:
 
 
 @dataclass
-class LabelledBatch:
+class LabelledBatch(TensorBatch):
     """Rows of one micro-batch. ``ids``, ``types``: int64 [B, T]; ``mask``: bool [B, T], False for padding;
     ``targets``: int64 [B, 1 or 2]."""
 
-    ids: Tensor
     types: Tensor
     mask: Tensor
     targets: Tensor
-
-    @property
-    def size(self) -> int:
-        """Positions, padding included."""
-        return self.ids.numel()
 
     @property
     def target_tokens(self) -> int:
@@ -47,15 +42,6 @@ class LabelledBatch:
     def bytes_of(self, sizes: Tensor) -> int:
         """0: a label stands for no text."""
         return 0
-
-    def to(self, device: str) -> LabelledBatch:
-        """The same batch on a device."""
-        return LabelledBatch(*(getattr(self, f.name).to(device) for f in fields(self)))
-
-    def split(self, rows: int) -> list[LabelledBatch]:
-        """Micro-batches of at most ``rows`` rows."""
-        parts = (getattr(self, f.name).split(rows) for f in fields(self))
-        return [LabelledBatch(*part) for part in zip(*parts, strict=True)]
 
 
 def write_rows(path: Path, rows: Iterable[LabelledRow]) -> int:

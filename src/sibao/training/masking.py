@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from sibao.training.batches import IGNORE, Batch, Batches
+from sibao.training.batches import IGNORE, Batch, Batches, TensorBatch
 
 HIDE, SWAP = 0.8, 0.1
 """Shares of the chosen tokens that become ``[MASK]`` and a random token; the rest stays as it is (arXiv 1810.04805, 3.1)."""
@@ -26,14 +26,13 @@ class MaskRule:
 
 
 @dataclass
-class MaskedBatch:
+class MaskedBatch(TensorBatch):
     """Rows of one micro-batch, int64 [B, T] each.
 
     ``ids``: with masks in them. ``targets``: the hidden token, ``IGNORE`` elsewhere. ``positions`` and ``documents`` as
     in ``Batch``.
     """
 
-    ids: Tensor
     targets: Tensor
     positions: Tensor
     documents: Tensor
@@ -46,11 +45,6 @@ class MaskedBatch:
         return self.documents[:, :, None] == self.documents[:, None, :]
 
     @property
-    def size(self) -> int:
-        """Positions, padding included."""
-        return self.ids.numel()
-
-    @property
     def target_tokens(self) -> int:
         """Hidden tokens."""
         return int((self.targets != IGNORE).sum())
@@ -58,15 +52,6 @@ class MaskedBatch:
     def bytes_of(self, sizes: Tensor) -> int:
         """0: a hidden token is guessed from both sides, which says nothing about the bits of a text."""
         return 0
-
-    def to(self, device: str) -> MaskedBatch:
-        """The same batch on a device."""
-        return MaskedBatch(*(getattr(self, f.name).to(device) for f in fields(self)))
-
-    def split(self, rows: int) -> list[MaskedBatch]:
-        """Micro-batches of at most ``rows`` rows."""
-        parts = (getattr(self, f.name).split(rows) for f in fields(self))
-        return [MaskedBatch(*part) for part in zip(*parts, strict=True)]
 
 
 class MaskedRows:

@@ -4,7 +4,6 @@ code that comes with a model is run."""
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor
 
 from sibao.core.errors import ModelError
+from sibao.providers._transformers_load import quiet
 from sibao.text.chat import render
 from sibao.text.tokenizer import Tokenizer
 from sibao.workflows._check_tokens import CONVERSATION, PROBES
@@ -26,29 +26,9 @@ def installed() -> bool:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Its remarks are not findings: what matters is what it computes."""
-    log = logging.getLogger("transformers")
-    level = log.level
-    log.setLevel(logging.CRITICAL)
-    from transformers.utils import logging as theirs
-
-    bars = theirs.is_progress_bar_enabled()
-    theirs.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        log.setLevel(level)
-        if bars:
-            theirs.enable_progress_bar()
-
-
-@contextmanager
 def running() -> Iterator[None]:
     """A computation of Transformers that may break: what it raises becomes a ModelError."""
-    with quiet():
+    with quiet(logging.CRITICAL):  # its remarks are not findings: what matters is what it computes
         try:
             yield
         except Exception as error:  # it raises whatever its parts raise
@@ -60,7 +40,7 @@ def tokenizer_findings(subject: Subject, tokenizer: Tokenizer) -> Iterator[Findi
     from transformers import AutoTokenizer
 
     name = "transformers_tokens"
-    with quiet():
+    with quiet(logging.CRITICAL):
         try:
             theirs = AutoTokenizer.from_pretrained(str(subject.folder), local_files_only=True, trust_remote_code=False)
         except Exception as error:  # it raises whatever its parts raise
@@ -104,7 +84,7 @@ class Reference:
     def __init__(self, subject: Subject, auto: str, dtype: torch.dtype) -> None:
         import transformers
 
-        with quiet():
+        with quiet(logging.CRITICAL):
             try:
                 loader = getattr(transformers, auto)
                 model = loader.from_pretrained(
