@@ -8,13 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import load_file, save_file
-from tests.tiny import tiny_tokenizer
+from tests.tiny import TEXTS, tiny_tokenizer
 
 from sibao.models.base import Keys
 from sibao.models.folder import families, family_of, new_network, save_model
 from sibao.nn.config import DecoderConfig
 from sibao.nn.decoder import Decoder
+from sibao.text.sentinels import train_source_target
+from sibao.text.wordpiece import train_wordpiece
 from sibao.workflows.check import CheckReport, Options, check
 
 
@@ -41,14 +44,29 @@ def healthy_folder(path: Path, family: str, **more: Any) -> Path:
     return path
 
 
-def other_folder(path: Path, family: str) -> Path:
-    """The same for a family that is no decoder."""
-    data = {**family_of(family).TINY, "model_type": family, "vocab_size": 400}
-    data |= {"decoder_vocab_size": 400} if "decoder_vocab_size" in data else {}
-    network = new_network(family_of(family).read(Keys(data)))
+def source_folder(path: Path, family: str = "t5", **more: Any) -> Path:
+    """An encoder-decoder whose files all belong together; pad is 0 and begins an answer, the end is 1."""
+    ends = {"pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0}
+    network = new_network(config_of(family, **ends, **more))
     network.initialize(0)
-    save_model(network, path, family, extra={"eos_token_id": 2, "pad_token_id": 0})
-    tiny_tokenizer().save(path)
+    with torch.no_grad():  # T5's own first weights are so wide that one token always wins
+        for parameter in network.parameters():
+            if parameter.dim() > 1:
+                parameter.normal_(0.0, 0.3, generator=torch.Generator().manual_seed(parameter.numel()))
+    save_model(network, path, family)
+    train_source_target(TEXTS, 400).save(path)
+    (path / "generation_config.json").write_text(json.dumps({**ends, "num_beams": 2}))
+    return path
+
+
+def encoder_folder(path: Path, family: str = "bert", head: str = "ForMaskedLM", **more: Any) -> Path:
+    """An encoder with a head, and a WordPiece tokenizer with BERT's control tokens."""
+    prefix = {"bert": "Bert", "modernbert": "ModernBert"}[family]
+    tokenizer = train_wordpiece(TEXTS, 400, progress=False)
+    network = new_network(config_of(family, architectures=[prefix + head], **more))
+    network.initialize(0)
+    save_model(network, path, family, extra={"pad_token_id": tokenizer.pad_id})
+    tokenizer.save(path)
     return path
 
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from sibao.core.errors import BadInput, ProviderError
-from sibao.providers.local import LocalModel
 from sibao.text.tokenizer import Tokenizer
-from sibao.workflows._check_replay import Found, Question, Trace, finding
-from sibao.workflows._check_types import Backend, Difference, Finding
+from sibao.workflows._check_compare import Question, Trace, far, finding
+from sibao.workflows._check_types import Backend, Difference, Finding, Found, Status, verdict
 
 NEAR = 0.1
 """Natural-log probabilities of a server may differ by this much: it may compute in another precision."""
 SECONDS = 300
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -56,17 +57,27 @@ class Server:
         Raises:
             ProviderError: it cannot be reached, refuses, or answers in another form.
         """
-        if not self.model:
-            served = self._call("models").get("data") or [{}]
-            self.model = str(served[0].get("id", ""))
-        settings = {"model": self.model, "max_tokens": asked.count, "temperature": 0}
+        settings = {"model": self._served(), "max_tokens": asked.count, "temperature": 0}
         if isinstance(asked.prompt, str):
             found = self._call("completions", {**settings, "prompt": asked.prompt, "logprobs": 2})
         else:
             more = {"messages": asked.prompt, "logprobs": True, "top_logprobs": 2}
             found = self._call("chat/completions", {**settings, **more})
+        return self._understood(_read, found)
+
+    def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """Its embedding of each text. Raises what ``ask`` raises."""
+        found = self._call("embeddings", {"model": self._served(), "input": list(texts)})
+        return self._understood(_vectors, found)
+
+    def _served(self) -> str:
+        if not self.model:
+            self.model = self._understood(lambda found: str(found["data"][0]["id"]), self._call("models"))
+        return self.model
+
+    def _understood(self, read: Callable[[dict[str, Any]], T], found: dict[str, Any]) -> T:
         try:
-            return _read(found)
+            return read(found)
         except (LookupError, TypeError, ValueError) as error:
             raise ProviderError(f"{self.url} answers in another form than OpenAI's: {error!r}") from None
 
@@ -104,41 +115,38 @@ def _gap(best: list[float]) -> float | None:
     return best[0] - best[1] if len(best) > 1 else None
 
 
-def with_server(server: Server, model: LocalModel, asked: Question, base: Trace) -> list[Found]:
+def _vectors(found: dict[str, Any]) -> list[list[float]]:
+    rows = sorted(found["data"], key=lambda row: int(row.get("index", 0)))
+    return [[float(value) for value in row["embedding"]] for row in rows]
+
+
+def with_server(server: Server, tokenizer: Tokenizer, asked: Question, base: Trace) -> list[Found]:
     """Prompt tokens (the same template and BOS?), then text and log-probabilities of the answer."""
     answer = server.ask(asked)
     found: list[Found] = []
     if answer.prompt_tokens is not None:
         found.append((_prompt_finding(len(asked.ids), answer.prompt_tokens), None))
-    backend = _compare(server, model.tokenizer, base, answer)
-    far = backend.max_difference is not None and backend.max_difference > NEAR
-    gaps = (
-        [g for g in (backend.difference.gap, backend.difference.other_gap) if g is not None]
-        if backend.difference
-        else []
-    )
-    status = "ok" if backend.difference is None else "warn" if gaps and min(gaps) <= NEAR else "fail"
-    hint = "the server runs other weights, another config or another template: compare them with this folder's"
-    told = finding("server", "fail" if far else status, backend, hint)
+    backend = _compare(server, tokenizer, asked, base, answer)
+    status: Status = "ok"
+    if (d := backend.difference) is not None:
+        gaps = [gap for gap in (d.gap, d.other_gap) if gap is not None]
+        status = "warn" if gaps and min(gaps) <= NEAR else "fail"
+    hint = "the server runs other weights, another config or template, or searches otherwise (beams): compare them"
+    told = finding("server", "fail" if far(backend) else status, backend, hint)
     if backend.max_difference is None and not answer.tokens:
-        told = Finding(
-            told.name, told.status, told.got + " (the server tells no log-probabilities)", told.wanted, told.hint
-        )
+        told = replace(told, got=f"{told.got} (the server tells no log-probabilities)")
     return [*found, (told, backend)]
 
 
 def _prompt_finding(ours: int, theirs: int) -> Finding:
-    if ours == theirs:
-        return Finding("server_prompt", "ok", f"{ours} tokens, as here")
-    hint = "the server renders another template, or adds or leaves out BOS: give it this folder's template"
-    return Finding(
-        "server_prompt", "fail", f"{theirs} tokens for the prompt that has {ours} here", f"{ours} tokens", hint
-    )
+    faults = [f"{theirs} tokens for the prompt that has {ours} here"] * (ours != theirs)
+    hint = "the server renders another template, or adds or leaves out BOS or EOS: give it this folder's files"
+    return verdict("server_prompt", faults, f"{ours} tokens, as here", f"{ours} tokens", hint)
 
 
-def _compare(server: Server, tokenizer: Tokenizer, base: Trace, answer: Answer) -> Backend:
+def _compare(server: Server, tokenizer: Tokenizer, asked: Question, base: Trace, answer: Answer) -> Backend:
     """By text, since a server tells no ids; log-probabilities while the tokens' texts are the same."""
-    stopped = base.tokens[-1] in tokenizer.eos_ids
+    stopped = base.tokens[-1] in asked.ends
     ours = base.tokens[:-1] if stopped else base.tokens
     texts = [tokenizer.decode(ours[:n]) for n in range(len(ours) + 1)]
     place = None

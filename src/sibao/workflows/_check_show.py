@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from sibao.text.tokenizer import Tokenizer
-from sibao.workflows._check_types import Backend, Finding, Sample
+from sibao.workflows._check_types import Backend, Finding, Kind, Sample
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -67,39 +68,64 @@ def findings_table(findings: Sequence[Finding]) -> Table:
         mark, word, color = MARKS[finding.status]
         lines = [finding.got]
         if finding.status != "ok":
-            lines += [f"wanted: {finding.wanted}"] * bool(finding.wanted) + [f"hint: {finding.hint}"] * bool(
-                finding.hint
-            )
+            lines += [f"{what}: {text}" for what, text in (("wanted", finding.wanted), ("hint", finding.hint)) if text]
         table.add_row(f"{mark} {word}", finding.name, "\n".join(lines), style=color if finding.status != "ok" else None)
     return table
 
 
-def report(
-    title: str,
-    tokenizer: Tokenizer | None,
-    samples: Sequence[Sample],
-    findings: Sequence[Finding],
-    backends: Sequence[Backend],
-    not_checked: Sequence[str],
-) -> RenderableType:
-    """Everything, top to bottom."""
-    from rich.console import Group
-    from rich.text import Text
+@dataclass
+class CheckReport:
+    """All that was found about one model."""
 
-    parts: list[RenderableType] = [Text(title, style="bold")]
-    for sample in samples:
-        head = f"\n{sample.source}: {sum(sample.mask)} of {len(sample.ids)} tokens carry loss, those in {OPEN} {CLOSE}"
-        parts.append(Text(head))
-        if tokenizer is not None:
-            parts.append(colored(tokenizer, sample))
-    if backends:
-        parts.append(Text("\none prompt, answered greedily:"))
-        parts += [Text(f"  {b.name}: {b.text!r}") for b in backends if b.token_ids or b.text]
-    parts += [Text(""), findings_table(findings)]
-    parts += [Text(f"– not checked: {line}", style="dim") for line in not_checked]
-    wrong = [f.name for f in findings if f.status == "fail"]
-    if wrong:
-        parts.append(Text(f"\n✗ {len(wrong)} disagree: {', '.join(wrong)}", style="bold red"))
-    else:
-        parts.append(Text("\n✓ the same model on every back end that was asked", style="bold green"))
-    return Group(*parts)
+    model: str
+    kind: Kind = "unknown"
+    findings: list[Finding] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
+    backends: list[Backend] = field(default_factory=list)
+    not_checked: list[str] = field(default_factory=list)
+    tokenizer: Tokenizer | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing disagrees."""
+        return all(finding.status != "fail" for finding in self.findings)
+
+    def to_json(self) -> dict[str, Any]:
+        """The check object of the JSON contract."""
+        return {
+            "ok": self.ok,
+            "kind": self.kind,
+            "findings": [asdict(f) for f in self.findings],
+            "samples": [{"source": s.source, "tokens": self._tokens(s)} for s in self.samples],
+            "backends": [asdict(b) for b in self.backends],
+            "not_checked": self.not_checked,
+        }
+
+    def _tokens(self, sample: Sample) -> list[dict[str, Any]]:
+        if self.tokenizer is None:
+            return []
+        name = self.tokenizer.backend.id_to_token
+        pairs = zip(sample.ids, sample.mask, strict=True)
+        return [{"id": i, "token": name(i), "loss": bool(loss)} for i, loss in pairs]
+
+    def render(self) -> RenderableType:
+        """For a terminal."""
+        from rich.console import Group
+        from rich.text import Text
+
+        parts: list[RenderableType] = [Text(f"{self.model}: {self.kind}", style="bold")]
+        for sample in self.samples:
+            learned = f"{sum(sample.mask)} of {len(sample.ids)} tokens carry loss, those in {OPEN} {CLOSE}"
+            parts.append(Text(f"\n{sample.source}: {learned}"))
+            if self.tokenizer is not None:
+                parts.append(colored(self.tokenizer, sample))
+        answers = [Text(f"  {b.name}: {b.text!r}") for b in self.backends if b.token_ids or b.text]
+        parts += [Text("\none prompt, answered greedily:"), *answers] if answers else []
+        parts += [Text(""), findings_table(self.findings)]
+        parts += [Text(f"– not checked: {line}", style="dim") for line in self.not_checked]
+        wrong = [f.name for f in self.findings if f.status == "fail"]
+        if wrong:
+            parts.append(Text(f"\n✗ {len(wrong)} disagree: {', '.join(wrong)}", style="bold red"))
+        else:
+            parts.append(Text("\n✓ the same model on every back end that was asked", style="bold green"))
+        return Group(*parts)

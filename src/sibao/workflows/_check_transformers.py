@@ -6,6 +6,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -47,10 +49,12 @@ def tokenizer_findings(subject: Subject, tokenizer: Tokenizer) -> Iterator[Findi
             got = f"Transformers cannot load this tokenizer: {type(error).__name__}: {str(error)[:200]}"
             yield Finding(name, "fail", got, "a tokenizer that both can load", "correct tokenizer_config.json")
             return
-        pairs = {
-            probe: (tokenizer.encode(text, add_special_tokens=True), list(theirs(text)["input_ids"]))
-            for probe, text in PROBES.items()
-        }
+        source = subject.kind == "encoder-decoder"
+        encode = tokenizer.encode_source if source else partial(tokenizer.encode, add_special_tokens=True)
+        pairs = {probe: (encode(text), list(theirs(text)["input_ids"])) for probe, text in PROBES.items()}
+        if source:
+            answer = [*tokenizer.encode_target(PROBES["code"]), *tokenizer.eos_ids[:1]]
+            pairs["code, as an answer"] = (answer, list(theirs(text_target=PROBES["code"])["input_ids"]))
         if tokenizer.has_template:
             messages: list[Any] = [*CONVERSATION[:3]]
             rendered = theirs.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
@@ -93,33 +97,42 @@ class Reference:
                 if subject.adapter is not None:
                     from peft import PeftModel
 
-                    model = PeftModel.from_pretrained(model, str(subject.adapter))
+                    # the model itself, with the adapter in its layers: PEFT's wrapper has settings of its own
+                    model = PeftModel.from_pretrained(model, str(subject.adapter)).get_base_model()
             except Exception as error:  # it raises whatever its parts raise
                 what = f"Transformers cannot load it: {type(error).__name__}: {str(error)[:200]}"
                 raise ModelError(what, hint="what Sibao loads and Transformers refuses is worth a look") from None
         self.model: Any = model.eval()
 
     @torch.inference_mode()
-    def greedy(self, prompt: Sequence[int], count: int) -> tuple[list[int], list[Tensor]]:
+    def greedy(self, prompt: Sequence[int], count: int, *, source: bool) -> tuple[list[int], list[Tensor]]:
         """Up to ``count`` tokens that its own ``generate`` chooses, the end included, and the logits (float32 [V]) of
-        each choice. It stops where the folder tells it to; penalties and chance are switched off."""
+        each choice. It starts and stops where the folder tells it to; penalties and chance are switched off, but what an
+        encoder-decoder (``source``) forbids or forces by its generation settings holds, as it does here."""
         from transformers import GenerationConfig
 
-        own = self.model.generation_config
         ids = torch.tensor([list(prompt)])
+        asked = {"do_sample": False, "num_beams": 1, "max_new_tokens": count, "max_length": None, "output_logits": True,
+                 "return_dict_in_generate": True}  # fmt: skip
         with running():
-            # a generation_config.json may set a temperature or penalties, which must not count here
-            self.model.generation_config = GenerationConfig(
-                do_sample=False, max_new_tokens=count, eos_token_id=own.eos_token_id, pad_token_id=own.pad_token_id or 0,
-                output_logits=True, return_dict_in_generate=True,
-            )  # fmt: skip
+            own = self.model.generation_config
+            if source:
+                settings = deepcopy(own)
+                settings.update(**asked, use_cache=False)  # its cache counts layers by the encoder's number
+            else:  # a generation_config.json may set a temperature or penalties, which must not count here
+                ends = {"eos_token_id": own.eos_token_id, "pad_token_id": own.pad_token_id or 0}
+                settings = GenerationConfig(**asked, **ends)
+            self.model.generation_config = settings
             out = self.model.generate(input_ids=ids, attention_mask=torch.ones_like(ids))
-        return [int(i) for i in out.sequences[0, len(prompt) :]], [step[0].float() for step in out.logits]
+        return [int(i) for i in out.sequences[0, 1 if source else len(prompt) :]], [s[0].float() for s in out.logits]
 
     @torch.inference_mode()
-    def outputs(self, **inputs: Tensor) -> Tensor:
-        """Its logits, or the last hidden states of a model without a head, float32 [B, T, ...]."""
+    def outputs(self, ids: Sequence[int]) -> Tensor:
+        """What an encoder's head says of one text, or the last hidden states of a model without one, float32 [1, ...];
+        begin and end of a span stand side by side."""
         with running():
-            out = self.model(**inputs)
+            out = self.model(input_ids=torch.tensor([list(ids)]))
+        if hasattr(out, "start_logits"):
+            return torch.stack([out.start_logits, out.end_logits], -1).float()
         found: Tensor = out.logits if hasattr(out, "logits") else out.last_hidden_state
         return found.float()

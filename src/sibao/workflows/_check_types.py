@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from sibao.core.errors import DataError, SibaoError, UnknownName
 from sibao.core.types import Message
+from sibao.nn.config import DecoderConfig
+from sibao.nn.encoder_config import EncoderConfig
+from sibao.nn.seq2seq_config import Seq2SeqConfig
 from sibao.text.tokenizer import Tokenizer
 
 Status = Literal["ok", "warn", "fail"]
 Kind = Literal["decoder", "encoder", "encoder-decoder", "unknown"]
+KINDS: dict[type, Kind] = {DecoderConfig: "decoder", EncoderConfig: "encoder", Seq2SeqConfig: "encoder-decoder"}
+"""What network each kind of shape is of."""
 
 
 @dataclass(frozen=True)
@@ -55,15 +60,21 @@ class Difference:
 
 @dataclass(frozen=True)
 class Backend:
-    """What one back end answered to the prompt, beside the engine of this process, without a cache."""
+    """What one back end answered to the prompt, beside the engine of this process, without a cache. An encoder answers
+    in numbers alone."""
 
     name: str
     token_ids: list[int]
     text: str
     max_difference: float | None = None
-    """Largest difference of any logit (of any log-probability, for a server); None where it does not tell them."""
+    """Largest difference of any logit (for a server, of any log-probability, or the distance of two embeddings of
+    length 1); None where it does not tell them."""
     tolerance: float | None = None
     difference: Difference | None = None
+
+
+Found = tuple[Finding, Backend | None]
+"""A comparison, and what the other back end answered where it did."""
 
 
 @dataclass
@@ -77,8 +88,19 @@ class Subject:
     generation: dict[str, Any] = field(default_factory=dict)
     family: str | None = None
     shape: Any = None
-    kind: Kind = "unknown"
     tokenizer: Tokenizer | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """What its network is."""
+        return KINDS.get(type(self.shape), "unknown")
+
+
+def verdict(name: str, faults: Sequence[str], fine: str, wanted: str, hint: str) -> Finding:
+    """Failed with these faults; ``fine`` is what is said where there is none."""
+    if not faults:
+        return Finding(name, "ok", fine)
+    return Finding(name, "fail", "; ".join(faults[:5]), wanted, hint)
 
 
 def id_list(value: Any) -> list[int]:

@@ -12,14 +12,14 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from sibao.core.errors import ModelError, SibaoError
+from sibao.core.errors import ModelError
 from sibao.models.base import fill, matcher
 from sibao.models.folder import family_of, new_network, renames_of
-from sibao.models.weights import weight_files
+from sibao.models.weights import open_weights, weight_files
 from sibao.nn.decoder import Decoder
 from sibao.nn.network import Network
 from sibao.text.tokenizer import Tokenizer
-from sibao.workflows._check_types import Finding, Subject
+from sibao.workflows._check_types import Finding, Subject, verdict
 
 DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "F64": "float64"}
 """Number formats of safetensors, as config.json names them."""
@@ -42,8 +42,11 @@ TEXT = (
 def header_findings(subject: Subject) -> Iterator[Finding]:
     """Tied and untied weights, from the headers of the files and the one or two tensors that matter."""
     names = stored_names(subject.folder)
+    shape = subject.shape
+    if settle := getattr(family_of(subject.family or ""), "settle", None):  # as loading does: the file decides
+        shape = settle(shape, open_weights(subject.folder))
     with torch.device("meta"):
-        network = new_network(subject.shape)
+        network = new_network(shape)
     where = _stored(subject, names)
     if not network.tied and not _untied_twin(network):
         return
@@ -55,11 +58,9 @@ def header_findings(subject: Subject) -> Iterator[Finding]:
             )
     missing = [name for name in _untied_twin(network) if name not in where]
     faults += [f"config.json says untied, but the file has no {_checkpoint_name(subject, name)}" for name in missing]
-    if faults:
-        hint = "set tie_word_embeddings in config.json as the model was trained, or copy the weights again"
-        yield Finding("tied_weights", "fail", "; ".join(faults), "weights as config.json says", hint)
-    else:
-        yield Finding("tied_weights", "ok", "tied" if network.tied else "untied, both are there")
+    hint = "set tie_word_embeddings in config.json as the model was trained, or copy the weights again"
+    fine = "untied, both are there" if _untied_twin(network) else "tied"
+    yield verdict("tied_weights", faults, fine, "weights as config.json says", hint)
 
 
 def stored_names(folder: Path) -> dict[str, Path]:
@@ -90,8 +91,10 @@ def _stored(subject: Subject, names: Mapping[str, Path]) -> dict[str, tuple[Path
 
 
 def _untied_twin(network: Network) -> list[str]:
-    """The output projection of a network that does not tie it."""
-    return [n for n, _ in network.named_parameters() if n.endswith("lm_head.weight") and n not in network.tied]
+    """The output projection onto the vocabulary of a network that does not tie it."""
+    guesses = getattr(network.config, "head", "masked") == "masked"
+    ends = ("lm_head.weight", "output.weight") if guesses else ("lm_head.weight",)
+    return [n for n, _ in network.named_parameters() if n in ends and n not in network.tied]
 
 
 def _checkpoint_name(subject: Subject, name: str) -> str:
@@ -174,20 +177,3 @@ def _likelihoods(model: Any, ids: list[int]) -> Tensor:
     x = torch.tensor([ids])
     logprobs = model.logits(model(x))[0, :-1].log_softmax(-1)
     return torch.as_tensor(logprobs.gather(-1, x[0, 1:, None])[:, 0])
-
-
-def load_subject(subject: Subject) -> Any:
-    """The model of the subject, ready to run: a ``LocalModel`` where it writes text, else the bare network.
-
-    Raises:
-        ModelError: damaged or missing weights, or what the folder holds is not implemented.
-    """
-    if subject.kind == "decoder":
-        from sibao.providers.load import load
-
-        return load(subject.name)
-    if subject.adapter is not None:
-        raise SibaoError("adapters of this kind of network are not checked", hint="check the base model alone")
-    from sibao.models.folder import load_network
-
-    return load_network(subject.folder)

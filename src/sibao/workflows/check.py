@@ -1,83 +1,42 @@
 """``sibao check``: the proof that a model is the same everywhere.
 
 Files that must agree, tokens that carry loss, training's prompts against inference's, weights against the config, and
-one prompt answered on every back end. What disagrees is a failed finding with its reason; nothing is changed or fetched
-beyond the model itself.
+one prompt (an encoder: one text) on every back end. What disagrees is a failed finding with its reason; nothing is
+changed or fetched beyond the model itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sibao.core.errors import BadInput, SibaoError, UnknownName
+from sibao.core.errors import BadInput, ModelError, SibaoError, UnknownName
 from sibao.core.progress import progress
-from sibao.models.folder import NETWORKS, is_family, read_config
+from sibao.models.folder import is_family, read_config
 from sibao.models.names import resolve
 from sibao.models.weights import read_json
+from sibao.providers._encoder import EncoderModel
+from sibao.providers._seq2seq import Seq2SeqModel
+from sibao.providers.load import load
+from sibao.providers.local import LocalModel
 from sibao.text.tokenizer import Tokenizer
-from sibao.workflows import _check_replay as replay
 from sibao.workflows import _check_samples as samples_
 from sibao.workflows import _check_transformers as transformers_
 from sibao.workflows import _check_weights as weights
+from sibao.workflows._check_compare import config_finding, tokenizer_finding
 from sibao.workflows._check_files import file_findings, rope_findings
-from sibao.workflows._check_server import Server, with_server
-from sibao.workflows._check_show import report
-from sibao.workflows._check_tokens import PROBES, token_findings
-from sibao.workflows._check_types import Backend, Finding, Kind, Sample, Subject, guarded
+from sibao.workflows._check_kinds import kind_findings
+from sibao.workflows._check_replay import Answers, network_of
+from sibao.workflows._check_server import Server
+from sibao.workflows._check_show import CheckReport
+from sibao.workflows._check_states import Readings, refuse_server
+from sibao.workflows._check_tokens import token_findings
+from sibao.workflows._check_types import Finding, Found, Subject, guarded
 
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-    from sibao.providers.local import LocalModel
-
-KINDS: dict[str, Kind] = {"Decoder": "decoder", "Encoder": "encoder", "Seq2Seq": "encoder-decoder"}
-"""What each network is, by the name of its class."""
 SMALL = 1_000_000_000
 """Parameters up to which other rotary bases are tried: each is one more reading of the text."""
-
-
-@dataclass
-class CheckReport:
-    """All that was found about one model."""
-
-    model: str
-    kind: Kind = "unknown"
-    findings: list[Finding] = field(default_factory=list)
-    samples: list[Sample] = field(default_factory=list)
-    backends: list[Backend] = field(default_factory=list)
-    not_checked: list[str] = field(default_factory=list)
-    tokenizer: Tokenizer | None = None
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing disagrees."""
-        return all(finding.status != "fail" for finding in self.findings)
-
-    def to_json(self) -> dict[str, Any]:
-        """The check object of the JSON contract."""
-        return {
-            "ok": self.ok,
-            "kind": self.kind,
-            "findings": [asdict(f) for f in self.findings],
-            "samples": [{"source": s.source, "tokens": self._tokens(s)} for s in self.samples],
-            "backends": [asdict(b) for b in self.backends],
-            "not_checked": self.not_checked,
-        }
-
-    def _tokens(self, sample: Sample) -> list[dict[str, Any]]:
-        if self.tokenizer is None:
-            return []
-        name = self.tokenizer.backend.id_to_token
-        pairs = zip(sample.ids, sample.mask, strict=True)
-        return [{"id": i, "token": name(i), "loss": bool(loss)} for i, loss in pairs]
-
-    def render(self) -> RenderableType:
-        """For a terminal."""
-        title = f"{self.model}: {self.kind}"
-        return report(title, self.tokenizer, self.samples, self.findings, self.backends, self.not_checked)
 
 
 @dataclass(frozen=True)
@@ -99,33 +58,48 @@ class Options:
     accept: tuple[str, ...] = ()
     quiet: bool = False
 
+    @property
+    def servers(self) -> list[str]:
+        """The URLs among what to compare with."""
+        return [url for url in (self.url, self.against) if url and "://" in url]
+
+    @property
+    def folder(self) -> str | None:
+        """The other model's name, if ``against`` is one."""
+        return None if self.against is None or "://" in self.against else self.against
+
 
 def check(name: str, options: Options | None = None) -> CheckReport:
     """Look at everything. A check that breaks on the model is a failed finding, never an exception.
 
     Raises:
-        BadInput: no such model, a URL that is none, or data that cannot be read.
+        BadInput: no such model, a URL that is none or that such a model cannot be asked through, or data that cannot
+            be read.
         UnknownName: a finding to accept that there is not.
     """
     options = options or Options()
     if ":" in name and not Path(name).exists():
-        raise BadInput(
-            f"{name!r} has no files to look at", hint="name mini, a folder, or org/name; a server goes to --url"
-        )
+        hint = "name mini, a folder, or org/name; a server goes to --url"
+        raise BadInput(f"{name!r} has no files to look at", hint=hint)
     source = resolve(name)
-    if options.against and "://" not in options.against:
-        resolve(options.against)  # a mistyped name is told before the work
-    servers = [Server(url) for url in (options.url, options.against) if url and "://" in url]
+    if options.folder:
+        resolve(options.folder)  # a mistyped name is told before the work
+    servers = [Server(url) for url in options.servers]
     checked = CheckReport(name)
     subject = Subject(name, source.folder, source.adapter)
     with progress(4, "check", unit="part", quiet=options.quiet) as bar:
         _files(subject, checked)
+        if servers and subject.kind == "encoder":
+            refuse_server(name, subject.shape.head)
         bar.advance()
         _tokens(subject, checked, options)
         bar.advance()
         model = _weights(subject, checked)
         bar.advance()
-        _replays(subject, model, servers, checked, options)
+        if model is not None:
+            checked.findings += guarded("replay", _taken(_replays(subject, model, servers, checked, options), checked))
+        elif options.url or options.against:
+            checked.not_checked.append("--url and --against: this model does not run here, so nothing can be compared")
         bar.advance()
     _accept(checked, options.accept)
     return checked
@@ -144,7 +118,7 @@ def _files(subject: Subject, checked: CheckReport) -> None:
             checked.not_checked.append(f"this engine: it has no family {name!r} (transformers:NAME may run it)")
             return
         subject.family, subject.shape = read_config(subject.folder)
-        subject.kind = checked.kind = KINDS.get(NETWORKS[type(subject.shape)].__name__, "unknown")
+        checked.kind = subject.kind
         yield Finding("config", "ok", f"{subject.family}, every key is understood")
 
     def tokenizer() -> Iterator[Finding]:
@@ -163,6 +137,7 @@ def _tokens(subject: Subject, checked: CheckReport, options: Options) -> None:
         return
     checked.findings += guarded("files", file_findings(subject, tokenizer))
     checked.findings += guarded("tokens", token_findings(subject, tokenizer))
+    checked.findings += guarded("tokens", kind_findings(subject, tokenizer))
     if subject.kind in ("decoder", "unknown"):
         checked.findings += guarded("template", samples_.template_findings(subject, tokenizer))
         checked.findings += guarded("loss_mask", _sampled(tokenizer, checked, options))
@@ -188,38 +163,25 @@ def _weights(subject: Subject, checked: CheckReport) -> Any:
         return None
     loaded: list[Any] = []
 
-    def load() -> Iterator[Finding]:
-        loaded.append(weights.load_subject(subject))
-        yield weights.weight_finding(subject, getattr(getattr(loaded[0], "engine", None), "model", loaded[0]))
+    def read() -> Iterator[Finding]:
+        loaded.append(load(subject.name))
+        yield weights.weight_finding(subject, network_of(loaded[0]))
 
     checked.findings += guarded("tied_weights", weights.header_findings(subject))
-    checked.findings += guarded("weights", load())
-    model = loaded[0] if loaded else None
-    if model is not None and subject.kind == "decoder" and subject.tokenizer is not None:
-        network = model.engine.model
+    checked.findings += guarded("weights", read())
+    if not loaded:
+        checked.not_checked.append("logits: the weights cannot be loaded")
+        return None
+    if subject.kind == "decoder" and subject.tokenizer is not None:
+        network = network_of(loaded[0])
         if sum(p.numel() for p in network.parameters()) <= SMALL:
             checked.findings += guarded("rope_evidence", weights.rope_evidence(network, subject.tokenizer))
         elif getattr(network.config, "positions", None) == "rope":
             checked.not_checked.append("whether another rotary base fits better: the model is large (use --against)")
-    return model
+    return loaded[0]
 
 
-def _replays(subject: Subject, model: Any, servers: Sequence[Server], checked: CheckReport, options: Options) -> None:
-    if model is None:
-        if subject.shape is not None:
-            checked.not_checked.append("logits: the weights cannot be loaded")
-    elif subject.kind != "decoder":
-        _replay_other(subject, model, checked)
-        if servers or options.against:
-            checked.not_checked.append(
-                f"--url and --against: they compare models that continue text, this is an {subject.kind}"
-            )
-    else:
-        found = _replay(subject, model, servers, checked, options)
-        checked.findings += guarded("replay", _taken(found, checked))
-
-
-def _taken(found: Iterator[replay.Found], checked: CheckReport) -> Iterator[Finding]:
+def _taken(found: Iterator[Found], checked: CheckReport) -> Iterator[Finding]:
     """The findings; what the back ends answered goes into the report."""
     for finding, backend in found:
         if backend is not None:
@@ -227,42 +189,40 @@ def _taken(found: Iterator[replay.Found], checked: CheckReport) -> Iterator[Find
         yield finding
 
 
-def _replay_other(subject: Subject, network: Any, checked: CheckReport) -> None:
-    checked.not_checked.append(f"greedy answers: this is an {subject.kind}; its logits are compared instead")
-    if transformers_.installed() and subject.tokenizer is not None:
-        texts = [PROBES["Chinese"]]
-        found = iter([replay.with_architecture(subject, network, subject.tokenizer, texts)])
-        checked.findings += guarded("transformers", _taken(found, checked))
-
-
-def _replay(
-    subject: Subject, model: LocalModel, servers: Sequence[Server], checked: CheckReport, options: Options
-) -> Iterator[replay.Found]:
-    asked = replay.question(model, options.tokens)
-    base = replay.uncached(model, asked)
-    text = model.tokenizer.decode(base.tokens, skip_special=False)
-    checked.backends.append(Backend(replay.UNCACHED, base.tokens, text))
-    yield replay.with_cache(model, asked, base)
+def _replays(
+    subject: Subject, model: Any, servers: Sequence[Server], checked: CheckReport, options: Options
+) -> Iterator[Found]:
+    """The model beside every back end that is there."""
+    encoder = isinstance(model, EncoderModel)
+    replay: Answers | Readings = Readings(model, subject.folder) if encoder else Answers(model, options.tokens)
+    if encoder:
+        checked.not_checked.append("greedy answers: an encoder writes nothing; its states or logits are compared")
+    if replay.first is not None:
+        checked.backends.append(replay.first)
+    yield from replay.alone()
     if transformers_.installed():
-        yield replay.with_transformers(subject, model, asked, base)
+        try:
+            yield replay.with_transformers(subject)
+        except ModelError as error:
+            yield Finding("transformers", "fail", error.message, "a model that both can load", error.hint), None
     for server in servers:
         try:
-            yield from with_server(server, model, asked, base)
+            yield from replay.with_server(server)
         except SibaoError as error:
             yield Finding("server", "fail", error.message, "an answer", error.hint), None
-    if options.against and "://" not in options.against:
-        yield from _against(options.against, subject, model, asked, base)
+    if options.folder:
+        yield from _against(options.folder, model, replay)
 
 
-def _against(
-    name: str, subject: Subject, model: LocalModel, asked: replay.Question, base: replay.Trace
-) -> Iterator[replay.Found]:
-    from sibao.providers.load import load
-
+def _against(name: str, model: Any, replay: Answers | Readings) -> Iterator[Found]:
+    """Another folder: its config, its tokenizer, and what it computes from the same token ids."""
     other: Any = load(name)
-    if not hasattr(other, "engine"):
+    if not isinstance(other, LocalModel | Seq2SeqModel | EncoderModel):
         raise BadInput(f"{name!r} does not run in this process", hint="--against takes a folder, org/name or a URL")
-    yield from replay.with_model(other, subject.shape, model, asked, base)
+    yield config_finding(network_of(model).config, network_of(other).config), None
+    yield tokenizer_finding(model.tokenizer, other.tokenizer), None
+    if type(other) is type(model):
+        yield replay.with_model(other)
 
 
 def _accept(checked: CheckReport, names: Sequence[str]) -> None:
