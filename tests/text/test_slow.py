@@ -120,3 +120,19 @@ def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_published_vocabularies(name: str, kind: str, hello: list[int]) -> None:
     assert same(REAL / name, kind).encode("Hello world") == hello
+
+
+def test_control_tokens_that_only_the_class_implies(tmp_path: Path) -> None:
+    slow = Tokenizer.load(wordpiece_folder(tmp_path))
+    (tmp_path / "tokenizer.json").write_text(slow.backend.to_str(), encoding="utf-8")
+    (tmp_path / "tokenizer_config.json").write_text('{"model_max_length": 512}')  # as bert-base-chinese is published
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    bare = Tokenizer.load(tmp_path)
+    assert (bare.cls_id, bare.sep_id, bare.mask_id, bare.pad_id) == (2, 3, 4, 0)
+    (tmp_path / "special_tokens_map.json").write_text('{"cls_token": "[MASK]"}')
+    assert Tokenizer.load(tmp_path).cls_id == 4
+    (tmp_path / "tokenizer_config.json").write_text('{"cls_token": "[UNK]", "sep_token": null}')
+    named = Tokenizer.load(tmp_path)
+    assert (named.cls_id, named.sep_id) == (1, None)
+    (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')  # its defaults are no tokens of this vocabulary
+    assert Tokenizer.load(tmp_path).eos_ids == ()

@@ -23,8 +23,11 @@ DEFAULTS = {
              "mask_token": "[MASK]"},
     "GPT2": {"unk_token": "<|endoftext|>", "bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>"},
     "Qwen2": {"unk_token": "<|endoftext|>", "eos_token": "<|endoftext|>", "pad_token": "<|endoftext|>"},
+    "T5": {"unk_token": "<unk>", "eos_token": "</s>", "pad_token": "<pad>"},
 }  # fmt: skip
 """Control tokens of each class where the files name none."""
+OF_FAMILY = {"bert": "Bert", "gpt2": "GPT2", "qwen2": "Qwen2", "qwen3": "Qwen2", "t5": "T5"}
+"""Class of a ``model_type`` whose tokenizer's files name none."""
 
 
 def has_files(folder: Path) -> bool:
@@ -55,6 +58,16 @@ def load(folder: Path, config: dict[str, Any], split: str) -> tuple[Backend, dic
     if kind == "Bert":
         backend.post_processor = frame(backend, _text(config["cls_token"]), _text(config["sep_token"]))
     return backend, config
+
+
+def completed(folder: Path, config: dict[str, Any], vocabulary: Backend) -> dict[str, Any]:
+    """``tokenizer_config.json`` with the control tokens that it leaves to ``special_tokens_map.json`` and to the defaults of
+    the class, as the published folders of bert-base-chinese and gpt2 do. A default that is no token is left out."""
+    said = str(config.get("tokenizer_class") or "").removesuffix("Fast").removesuffix("Tokenizer")
+    kind = said or OF_FAMILY.get(str(_read(folder / "config.json").get("model_type")), "")
+    defaults = {k: v for k, v in DEFAULTS.get(kind, {}).items() if vocabulary.token_to_id(v) is not None}
+    named = {k: v for k, v in _read(folder / "special_tokens_map.json").items() if k in NAMED and v}
+    return {**defaults, **named, **config}
 
 
 def _kind(folder: Path, config: dict[str, Any]) -> str:

@@ -171,7 +171,8 @@ def _backend(folder: Path, config: dict[str, Any]) -> tuple[Backend, dict[str, A
     path = folder / "tokenizer.json"
     try:
         if path.is_file():
-            return tame(Backend.from_file(str(path)), folder), config
+            backend = tame(Backend.from_file(str(path)), folder)
+            return backend, slow.completed(folder, config, backend)
         if slow.has_files(folder):
             return slow.load(folder, config, SPLIT)
     except ModelError:
