@@ -54,7 +54,9 @@ CASES = [
     Case("qwen3", "inference", "bf16", 8, 2048), Case("gpt2", "inference", "fp32", 1, 1024),
     Case("qwen3", "full, AdamW", "bf16", 4, 256), Case("qwen3", "full, AdamW", "fp32", 2, 256),
     Case("qwen3", "full, Muon", "bf16", 4, 256), Case("gpt2", "full, AdamW", "bf16", 4, 256),
-    Case("qwen3", "LoRA", "bf16", 4, 256), Case("qwen3", "DoRA", "bf16", 4, 256), Case("qwen3", "QLoRA", "bf16", 4, 256),
+    Case("qwen3", "LoRA", "bf16", 4, 256), Case("qwen3", "LoRA", "bf16", 2, 1024), Case("qwen3", "LoRA", "fp32", 2, 256),
+    Case("gpt2", "LoRA", "bf16", 8, 128), Case("qwen3", "DoRA", "bf16", 4, 256), Case("qwen3", "QLoRA", "bf16", 4, 256),
+    Case("gpt2", "QLoRA", "bf16", 2, 512),
 ]  # fmt: skip
 
 
@@ -107,24 +109,22 @@ class Noise:
 
 
 def learn(case: Case, folder: Path) -> None:
-    """Two steps through the real loop, with the checkpoint at the end."""
+    """Three steps through the real loop, with the checkpoint at the end."""
     from sibao.models.adapter import adapt, save_adapter
     from sibao.models.folder import load_network
     from sibao.nn.lora import LoraSpec
-    from sibao.nn.quantized import quantize_layers
     from sibao.training.loop import Job, train
     from sibao.training.objectives import causal
     from sibao.training.recipe import parse_recipe
+    from sibao.workflows.finetune import freeze_base
 
     whole = case.way.startswith("full")
-    model = load_network(folder, None if case.way == "QLoRA" else torch.float32)
-    if case.way == "QLoRA":
-        quantize_layers(model)
-        model.float()
+    model = load_network(folder, torch.float32 if whole else None)
     if not whole:
+        freeze_base(model, "nf4" if case.way == "QLoRA" else "auto", case.precision)
         adapt(model, case.family, [], LoraSpec(16, 32.0, dora=case.way == "DoRA"))
     recipe = parse_recipe({
-        "model": {"base": "noise"}, "data": {"train": []}, "schedule": {"steps": 2, "warmup": 0},
+        "model": {"base": "noise"}, "data": {"train": []}, "schedule": {"steps": 3, "warmup": 0},
         "optimizer": {"name": "muon" if case.way.endswith("Muon") else "adamw", "lr": 1e-4},
         "run": {"rows": case.rows, "micro_rows": case.rows, "precision": case.precision},
     })  # fmt: skip

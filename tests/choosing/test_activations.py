@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sibao.choosing.activations import Counter, trained_numbers, training_step
+from sibao.choosing.activations import MAPPED, Counter, trained_numbers, training_step
 from sibao.choosing.shapes import Shape, read_shape, with_layers
 from sibao.models.base import Keys
 from sibao.models.folder import family_of, new_network
@@ -37,6 +37,21 @@ def test_a_step_is_what_a_real_step_is(shape: Shape, precision: str, rows: int) 
             loss = cross_entropy_sum(model(ids), model.lm_head.weight, ids)
         loss.backward()
     assert training_step(shape, "full", precision, rows, 64).peak == pytest.approx(counter.peak, rel=0.05)
+
+
+def test_large_tensors_lie_outside_the_heap() -> None:
+    with Counter() as counter:
+        small, large = torch.empty(1000), torch.empty(MAPPED // 4)
+        assert (counter.peak, counter.heap) == (4000 + MAPPED, 4000)
+        del large
+        more = torch.empty(2 * MAPPED // 4)
+    assert (counter.peak, counter.heap) == (4000 + 2 * MAPPED, 4000)
+    assert (small.nbytes, more.nbytes) == (4000, 2 * MAPPED)
+
+
+def test_frozen_layers_in_bf16_keep_no_rounded_copies(shape: Shape) -> None:
+    lora, full = (training_step(shape, method, "bf16", 1, 16) for method in ("lora", "full"))
+    assert lora.heap == lora.forward < full.forward - 1.5 * shape.stacked
 
 
 def test_adapters_train_as_many_numbers_as_they_have(shape: Shape) -> None:

@@ -25,7 +25,7 @@ def test_a_method_by_name_on_preferences(run_json: Run, tmp_path: Path, method: 
     assert json.loads((out / "adapter_config.json").read_text())["use_dora"] is dora
     recipe = json.loads((Path(found["folder"]) / "recipe.json").read_text())
     assert recipe["objective"]["name"] == "dpo"
-    assert recipe["adapter"]["base_precision"] == ("nf4" if method == "qlora" else "fp32")
+    assert recipe["adapter"]["base_precision"] == ("nf4" if method == "qlora" else "auto")
 
 
 def test_methods_that_cannot_be(run: Run, tmp_path: Path) -> None:

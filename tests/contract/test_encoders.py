@@ -326,3 +326,49 @@ def test_another_head_keeps_the_body(family: str, tmp_path: Path) -> None:
     assert again.config == shape
     # an optimizer's state is kept by the order of the parameters
     assert [n for n, _ in again.named_parameters()] == [n for n, _ in model.named_parameters()]
+
+
+DROPOUTS: dict[str, dict[str, Any]] = {
+    "bert": {"hidden_dropout_prob": 0.15, "attention_probs_dropout_prob": 0.25, "classifier_dropout": 0.05},
+    "modernbert": {"attention_dropout": 0.1, "embedding_dropout": 0.2, "mlp_dropout": 0.3, "classifier_dropout": 0.4},
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_dropout_goes_out_as_it_came_in(family: str, tmp_path: Path) -> None:
+    """Whether training here uses it or not: whoever trains the model elsewhere finds it."""
+    peer_model(family, **DROPOUTS[family]).save_pretrained(tmp_path / "peer")
+    model = loaded(tmp_path / "peer")
+    save_model(model, tmp_path / "own", family)
+    said = json.loads((tmp_path / "own" / "config.json").read_text())
+    assert DROPOUTS[family].items() <= said.items()
+    assert loaded(tmp_path / "own").config == model.config
+    data = json.loads((tmp_path / "peer" / "config.json").read_text())
+    for value in (None, ...):  # null, and nothing said
+        data["classifier_dropout"] = value
+        if value is ...:
+            del data["classifier_dropout"]
+        (tmp_path / "peer" / "config.json").write_text(json.dumps(data))
+        save_model(loaded(tmp_path / "peer"), tmp_path / "own", family)
+        again = json.loads((tmp_path / "own" / "config.json").read_text())
+        assert again.get("classifier_dropout", ...) is value
+    for odd in ("0.1", True, 1.5, [0.1]):
+        (tmp_path / "peer" / "config.json").write_text(json.dumps(data | {"classifier_dropout": odd}))
+        with pytest.raises(ModelError, match="classifier_dropout"):
+            read_config(tmp_path / "peer")
+
+
+def test_the_pooler_of_a_masked_model_is_kept(tmp_path: Path) -> None:
+    """Published BERTs hold it beside the masked head; a head for labels begins with it, here as in Transformers."""
+    from dataclasses import replace
+
+    peer = peer_model("bert", "ForPreTraining")
+    peer.save_pretrained(tmp_path / "peer")
+    model = loaded(tmp_path / "peer")
+    save_model(model, tmp_path / "own", "bert")
+    want = peer.bert.pooler.dense.weight
+    assert torch.equal(load_file(tmp_path / "own" / "model.safetensors")["bert.pooler.dense.weight"], want)
+    again = loaded(tmp_path / "own")
+    shape = replace(again.config, head="classify", labels=("a", "b"))
+    again.replace_head(family_of("bert").with_head(shape), 0)
+    assert again.pooler is not None and torch.equal(again.pooler.dense.weight, want)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from sibao.core.errors import TrainingError
@@ -129,3 +131,71 @@ def test_a_file_that_cannot_grow_ends_in_one_message(size: int, tmp_path: Path) 
     from sibao.models.folder import load_model
 
     load_model(tmp_path / "step-000001")
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def outside(path: Path) -> None:
+    path.rename(path.parent.parent / f"kept-{path.name}")
+    path.symlink_to(path.parent.parent / f"kept-{path.name}")
+
+
+def pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+DAMAGE = {"cut": cut, "link out": outside, "pipe": pipe, "gone": Path.unlink}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("name", ["state.json", "optimizer.safetensors"])
+def test_a_damaged_file_is_named_with_what_to_do(tmp_path: Path, name: str, damage: str) -> None:
+    optimizers = one_optimizer()
+    path = save(tmp_path, State(step=3), write_weights, optimizers, 2)
+    DAMAGE[damage](path / name)
+    drawn, names = torch.get_rng_state(), sorted(p.name for p in path.iterdir())
+    with pytest.raises(TrainingError, match=f"step-000003 is damaged: .*{name}") as caught:
+        read_state(path)
+        load_optimizers(path, optimizers)
+    assert caught.value.hint == f"remove {path}; --resume then goes on from the checkpoint before it"
+    assert torch.equal(torch.get_rng_state(), drawn) and sorted(p.name for p in path.iterdir()) == names
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"step": "3"}, "step = '3', wanted a int"),
+        ({"losses": None}, "losses = None"),
+        ({"step": True}, "step = True"),
+        ({"extra": 1}, "wanted"),
+    ],
+)
+def test_a_state_that_lies(tmp_path: Path, change: dict[str, object], message: str) -> None:
+    path = save(tmp_path, State(step=3), write_weights, one_optimizer(), 2)
+    (path / "state.json").write_text(json.dumps(json.loads((path / "state.json").read_text()) | change))
+    with pytest.raises(TrainingError, match=message):
+        read_state(path)
+
+
+def test_an_optimizer_state_that_does_not_fit(tmp_path: Path) -> None:
+    optimizers = one_optimizer()
+    path = save(tmp_path, State(step=3), write_weights, optimizers, 2) / "optimizer.safetensors"
+    good = load_file(path)
+    key = "0.0.exp_avg"
+    for tensors, message in [
+        ({k: t for k, t in good.items() if k != "rng"}, "holds no rng"),
+        (good | {"rng": good["rng"][:7].clone()}, "no state of a random generator"),
+        (good | {"rng": good["rng"].float()}, "no state of a random generator"),
+        (good | {key: good[key].t().contiguous()}, r"has shape \[3, 2\], its parameter \[2, 3\]"),
+        (good | {"0.9.exp_avg": good[key].clone()}, "no parameter for 0.9.exp_avg"),
+        (good | {"odd": good[key].clone()}, "no parameter for odd"),
+        (good | {key: good[key] / 0}, f"{key} holds NaN or infinity"),
+    ]:
+        save_file(tensors, path)
+        with pytest.raises(TrainingError, match=message):
+            load_optimizers(path.parent, optimizers)
+    save_file(good, path)
+    load_optimizers(path.parent, optimizers)

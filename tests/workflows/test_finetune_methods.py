@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from tests.tiny import tiny_folder
 
 import sibao
 from sibao.core.errors import ConfigError, DataError
+from sibao.models.folder import load_network
 from sibao.providers.load import load
 from sibao.training.recipe import Recipe, parse_recipe
 from sibao.workflows import finetune as ft
@@ -54,6 +56,27 @@ def steps(folder: Path) -> list[dict[str, Any]]:
 METHODS: dict[str, dict[str, Any] | None] = {
     "lora": {}, "dora": {"dora": True}, "rslora": {"rslora": True}, "qlora": {"base_precision": "nf4"}, "full": None,
 }  # fmt: skip
+
+
+def test_frozen_layers_kept_in_bf16_change_no_number_of_a_bf16_run(base: Path) -> None:
+    runs = [
+        ft.finetune(
+            recipe(
+                base, {"train": [{"path": str(TITLES), "rows": 40}]}, adapter={"base_precision": kept},
+                schedule={"steps": 4}, run={"precision": "bf16"},
+            ),
+            quiet=True,
+        )
+        for kept in ("auto", "fp32")
+    ]  # fmt: skip
+    assert steps(runs[0].folder) == steps(runs[1].folder)
+    files = [load_file(run.model / "adapter_model.safetensors") for run in runs]
+    assert all(torch.equal(tensor, files[1][name]) for name, tensor in files[0].items())
+    model = load_network(base)
+    ft.freeze_base(model, "auto", "bf16")
+    kept = {name: p.dtype for name, p in model.named_parameters()}
+    assert kept["layers.0.mlp.up_proj.weight"] == torch.bfloat16
+    assert kept["norm.weight"] == kept["embed_tokens.weight"] == torch.float32
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -26,18 +26,25 @@ from sibao.nn.cache import KVCache
 from sibao.nn.decoder import Decoder
 from sibao.nn.lora import LoraSpec, wrap
 from sibao.nn.network import Network
+from sibao.nn.quantized import round_layers
 from sibao.training import loss
 
 SHALLOW = 2
 """Layers of the smaller network that is run; the other has one more."""
 
 
+MAPPED = 32 * 2**20
+"""glibc takes pieces as large as this from the system and gives them back at once (mallopt(3): M_MMAP_THRESHOLD grows no
+further); smaller ones come from its heap, where freed ones leave holes."""
+
+
 class Counter(TorchDispatchMode):
-    """Bytes of all tensors that were made inside and still live; ``peak`` is the most there were."""
+    """Bytes of all tensors that were made inside and still live; ``peak`` is the most there were, ``heap`` the part of it
+    that lay in the C library's heap."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.live = self.peak = 0
+        self.live = self.peak = self.heap = self._small = 0
         self._known: set[int] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -55,12 +62,22 @@ class Counter(TorchDispatchMode):
             return
         self._known.add(key)
         weakref.finalize(storage, self._drop, key, size)
+        self._count(size)
+        if self.live > self.peak:
+            self.restart()
+
+    def _count(self, size: int) -> None:
         self.live += size
-        self.peak = max(self.peak, self.live)
+        if abs(size) < MAPPED:
+            self._small += size
+
+    def restart(self) -> None:
+        """The peak is what lives now."""
+        self.peak, self.heap = self.live, self._small
 
     def _drop(self, key: int, size: int) -> None:
         self._known.discard(key)
-        self.live -= size
+        self._count(-size)
 
 
 @contextmanager
@@ -77,15 +94,17 @@ class Step:
     """Most bytes that live at once in one micro-batch of training, weights left out.
 
     ``forward``: up to the loss and on the way back, until the first layer is reached: all that the layers keep.
-    ``backward``: from there on, where all gradients are there and little else.
+    ``backward``: from there on, where all gradients are there and little else. ``heap``: the part of ``forward`` in
+    tensors smaller than ``MAPPED``.
     """
 
     forward: float
     backward: float
+    heap: float
 
     @property
     def peak(self) -> int:
-        """The larger one."""
+        """The larger of both."""
         return round(max(self.forward, self.backward))
 
 
@@ -128,15 +147,16 @@ def trained_numbers(shape: Shape, method: str, rank: int = 16) -> int:
     counts = []
     for layers in (SHALLOW, SHALLOW + 1):
         with torch.device("meta"):
-            network = _adapted(shape, method, rank, layers)
+            network = _adapted(shape, method, "fp32", rank, layers)
         counts.append(sum(p.numel() for p in network.parameters() if p.requires_grad))
     return counts[0] + (counts[1] - counts[0]) * (shape.layers - SHALLOW)
 
 
-def _adapted(shape: Shape, method: str, rank: int, layers: int) -> Network:
+def _adapted(shape: Shape, method: str, precision: str, rank: int, layers: int) -> Network:
     network = new_network(with_layers(shape.config, layers)).train()
     if method != "full":
         network.requires_grad_(False)
+        round_layers(network, torch.bfloat16 if precision == "bf16" else torch.float32)
         spec = LoraSpec(rank, 2.0 * rank, dora=method == "dora")
         wrap(network, [site.parts for site in sites(network, shape.family).values()], spec)
     return network
@@ -153,9 +173,8 @@ def training_step(shape: Shape, method: str, precision: str, rows: int, tokens: 
     """
     if method == "qlora":
         plain = training_step(shape, "lora", precision, rows, tokens, rank)
-        copies = 2 * shape.stacked if precision == "bf16" else 0
         one = 14 * max(shape.stacked // max(shape.layers, 1) // 4, 1)
-        return Step(max(plain.forward - copies, 0) + one, max(plain.backward, one))
+        return Step(plain.forward + one, max(plain.backward, one), plain.heap + one)
     small, large = (_measure(shape, method, precision, rows, tokens, rank, SHALLOW + more) for more in (0, 1))
     rest = shape.layers - SHALLOW
     return Step(*(a + max(b - a, 0) * rest for a, b in zip(small, large, strict=True)))
@@ -163,26 +182,28 @@ def training_step(shape: Shape, method: str, precision: str, rows: int, tokens: 
 
 def _measure(
     shape: Shape, method: str, precision: str, rows: int, tokens: int, rank: int, layers: int
-) -> tuple[int, int]:
-    """Peaks before and after the way back reaches the first layer, of a network of so many layers."""
+) -> tuple[int, int, int]:
+    """Peaks before and after the way back reaches the first layer, of a network of so many layers, and what of the first
+    lay in the heap."""
     with imagined():
-        network = _adapted(shape, method, rank, layers)
+        network = _adapted(shape, method, precision, rank, layers)
         with Counter() as counter:
             ahead = _until_first_layer(network, counter)
             with _autocast(precision):
                 total = _loss(network, _forward(network, rows, tokens))
             total.backward()
-    return ahead[0] if ahead else counter.peak, counter.peak
+    first, heap = ahead or (counter.peak, counter.heap)
+    return first, counter.peak, heap
 
 
 def _until_first_layer(network: Network, counter: Counter) -> list[int]:
-    """At the first gradient of layer 0 the peak goes into the list, and is counted anew from there on."""
+    """At the first gradient of layer 0 the peak and its part in the heap go into the list, and are counted anew."""
     found: list[int] = []
 
     def restart(_: Tensor) -> None:
         if not found:
-            found.append(counter.peak)
-            counter.peak = counter.live
+            found.extend((counter.peak, counter.heap))
+            counter.restart()
 
     for name, parameter in network.named_parameters():
         if "layers.0." in name and parameter.requires_grad:

@@ -23,8 +23,12 @@ TRAINING = {
 }
 """Each way of training: what is trained, and by which optimizer."""
 SLACK = 64 * 2**20
-"""glibc gives the end of the heap back only when it is longer than this (mallopt(3): M_TRIM_THRESHOLD grows to twice the
-largest M_MMAP_THRESHOLD, 32 MiB), and pieces of many sizes leave that much between them."""
+"""When answering: glibc gives the end of the heap back only when it is longer than this (mallopt(3): M_TRIM_THRESHOLD grows
+to twice the largest M_MMAP_THRESHOLD, 32 MiB), and pieces of many sizes leave that much between them."""
+HOLES = {"full": 0.29, "bf16": 0.62, "fp32": 0.95}
+"""When training: holes that freed pieces leave in the heap, for each byte of activations that lies there. Measured by
+``bench/fit.py``, not derived; the low-rank paths of adapters, trained in either precision, leave more than whole models.
+With ``MALLOC_MMAP_THRESHOLD_=131072`` there are none, and a step takes half as long again."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +36,8 @@ class Need:
     """Bytes of one way to use a model.
 
     ``work``: activations, and when training also gradients, at their joint peak; ``gradients`` is their share when all
-    are there. ``slack``: what the C library's allocator keeps of its freed pieces. ``file``: pages of the weight file that
-    are in memory while the weights are converted from another precision; the system takes them back when it must.
+    are there. ``slack``: what the C library keeps of its freed pieces. ``file``: pages of the weight file that are in
+    memory while the weights are converted from another precision; the system takes them back when it must.
     ``most``: largest context (answering) or rows of a micro-batch (training) that fit the memory looked at; 0: not one.
     """
 
@@ -44,14 +48,10 @@ class Need:
     optimizer: int
     gradients: int
     work: int
+    slack: int
     base: int
     file: int = 0
     most: int = 0
-
-    @property
-    def slack(self) -> int:
-        """Freed memory that stays with the process."""
-        return min(self.work, SLACK)
 
     @property
     def total(self) -> int:
@@ -84,6 +84,7 @@ def answering(shape: Shape, precision: str, context: int, batch: int, base: int,
         optimizer=0,
         gradients=0,
         work=work,
+        slack=min(work, SLACK),
         base=base,
         file=shape.weight_bytes(stored) if stored and stored != precision else 0,
     )
@@ -96,9 +97,10 @@ def learning(
     method, optimizer = TRAINING[name]
     trained = trained_numbers(shape, "lora" if method == "qlora" else method, rank)
     step = training_step(shape, method, precision, rows, tokens, rank)
-    weights = 4 * shape.parameters
-    if method == "qlora":
-        weights = nf4_bytes(shape.stacked) + 4 * (shape.parameters - shape.stacked)
+    layers = 4 * shape.stacked
+    if method != "full":  # as workflows.finetune.freeze_base keeps them
+        layers = nf4_bytes(shape.stacked) if method == "qlora" else layers // 2 if precision == "bf16" else layers
+    weights = layers + 4 * (shape.parameters - shape.stacked)
     state = 8 * trained
     if optimizer == "muon":  # one moment for the matrices of the layers
         state -= 4 * shape.stacked
@@ -112,6 +114,7 @@ def learning(
         optimizer=state,
         gradients=4 * trained,
         work=step.peak,
+        slack=round(step.heap * HOLES["full" if method == "full" else precision]),
         base=base,
         file=shape.weight_bytes(stored) if stored else 0,
     )

@@ -90,7 +90,8 @@ MEANINGS = {
     "regular expression for whole names. Empty: all linear layers.",
     "adapter.dora": "DoRA: the length of each output is learned apart from its direction.",
     "adapter.rslora": "The change is scaled by alpha / √rank instead of alpha / rank.",
-    "adapter.base_precision": "`nf4` keeps the frozen weights in four bits while training (QLoRA); the adapter is the same.",
+    "adapter.base_precision": "What the frozen layers are kept in: `auto` as `run.precision` says, "
+    "`fp32`, or `nf4`, four bits (QLoRA). The adapter is float32 with each of them.",
     "optimizer.name": "`adamw` for everything, or `muon` for the matrices of the layers and AdamW for the rest.",
     "optimizer.lr": "Highest learning rate.",
     "optimizer.adam_lr": "With `muon`: that of embeddings and norms. None: `lr`.",

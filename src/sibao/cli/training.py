@@ -66,11 +66,12 @@ def finetune(
     task: Annotated[str | None, typer.Option(help="Task that the rows teach (default: told by their fields).")] = None,
     out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Also put the result here.")] = None,
     method: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="lora, dora (LoRA that learns lengths apart), qlora (LoRA over weights in 4 bits), or full (all weights)."
+            help="lora, dora (LoRA that learns lengths apart), qlora (LoRA over weights in 4 bits), or full (all weights) "
+            "(default: lora; for encoders full)."
         ),
-    ] = "lora",
+    ] = None,
     full: Annotated[bool, typer.Option("--full", help="The same as --method full.")] = False,
     objective: Annotated[
         str | None,
@@ -105,7 +106,7 @@ def finetune(
     else:
         if not data:
             raise BadInput("no data to learn from", hint="name files with --data FILE")
-        if full and method not in ("lora", "full"):
+        if full and method not in (None, "full"):
             raise BadInput(f"--full and --method {method} are two methods", hint="leave one out")
         given: dict[str, Any] = {"task": task, "valid": valid or [], "steps": steps, "objective": objective}
         given["method"] = "full" if full else method

@@ -41,7 +41,7 @@ def model_file(path: Path, most: int | None = None) -> Path:
     Raises:
         FileNotFoundError: it is not there.
         ModelError: a pipe or device, too large, or a link that leads out of the folder. The links of a hub cache, from
-            ``snapshots/<revision>/`` into ``blobs/`` beside it, are fine.
+            ``snapshots/<revision>/`` (or a folder in it) into ``blobs/`` beside ``snapshots``, are fine.
     """
     try:
         size, real, folder = path.stat().st_size, path.resolve(), path.parent.resolve()
@@ -49,8 +49,8 @@ def model_file(path: Path, most: int | None = None) -> Path:
         raise
     except (OSError, RuntimeError) as error:  # a circle of links
         raise ModelError(f"{path} cannot be read: {error}", hint="the folder is damaged; copy it again") from None
-    allowed = [folder, folder.parent.parent / "blobs"] if folder.parent.name == "snapshots" else [folder]
-    if not any(real.is_relative_to(place) for place in allowed):
+    hub = [place.parent / "blobs" for place in (folder.parent, folder.parent.parent) if place.name == "snapshots"]
+    if not any(real.is_relative_to(place) for place in (folder, *hub)):
         raise ModelError(f"{path} is a link out of its folder, to {real}", hint="put the file itself into the folder")
     if not path.is_file():
         raise ModelError(f"{path} is no ordinary file", hint="a model folder holds plain files only")

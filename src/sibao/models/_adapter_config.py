@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ _SILENT = frozenset(
         *("fan_in_fan_out", "megatron_core", "ephemeral_gpu_offload", "runtime_config", "qalora_group_size"),
         # which layers are adapted is told by the tensors themselves
         *("target_modules", "exclude_modules", "layers_to_transform", "layers_pattern"),
+        "modules_to_save",  # whatever of it has no place is refused by the name of its tensors, or by the network's kind
     ]
 )
 _STARTS = (None, True, False, "gaussian", "orthogonal", "eva")
@@ -56,6 +58,20 @@ def read_config(path: Path) -> dict[str, Any]:
     return config
 
 
+def kept_whole(config: dict[str, Any], path: Path) -> list[str]:
+    """Names of the parts that the adapter's file holds whole (``modules_to_save``).
+
+    Raises:
+        ModelError: no list of names.
+    """
+    names = config.get("modules_to_save") or []
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+        raise ModelError(
+            f"{path} has modules_to_save = {names!r}; wanted a list of names", hint="copy the adapter again"
+        )
+    return names
+
+
 def ranks_and_scales(config: dict[str, Any], names: Sequence[str], path: Path) -> dict[str, LoraSpec]:
     """What the config says of each layer: ``rank_pattern`` and ``alpha_pattern`` hold regular expressions for ends of names.
 
@@ -64,7 +80,7 @@ def ranks_and_scales(config: dict[str, Any], names: Sequence[str], path: Path) -
     """
     try:
         ranks, alphas = dict(config.get("rank_pattern") or {}), dict(config.get("alpha_pattern") or {})
-        return {
+        specs = {
             name: LoraSpec(
                 rank=int(ranks.get(_pattern(ranks, name), config["r"])),
                 alpha=float(alphas.get(_pattern(alphas, name), config["lora_alpha"])),
@@ -74,8 +90,12 @@ def ranks_and_scales(config: dict[str, Any], names: Sequence[str], path: Path) -
             )
             for name in names
         }
-    except (KeyError, TypeError, ValueError, re.error) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, re.error) as error:
         raise ModelError(f"{path} is not usable: {error!r}", hint="copy the adapter again") from None
+    for spec in specs.values():
+        if spec.rank < 1 or not math.isfinite(spec.alpha) or not 0 <= spec.dropout < 1:
+            raise ModelError(f"{path} is not usable: rank {spec.rank}, alpha {spec.alpha}, dropout {spec.dropout}")
+    return specs
 
 
 def _pattern(patterns: dict[str, Any], name: str) -> str:
@@ -111,7 +131,12 @@ def _ends(name: str, target: str) -> bool:
 
 
 def targets_of(chosen: Sequence[str], known: Sequence[str]) -> list[str]:
-    """``target_modules`` for layers: their last names where these name no other layer, else whole names."""
-    leaves = {name.rpartition(".")[2] for name in chosen}
-    others = {name.rpartition(".")[2] for name in known if name not in set(chosen)}
-    return sorted(chosen) if leaves & others else sorted(leaves)
+    """``target_modules`` for layers: the shortest end of each name that names no other layer (``query``,
+    ``output.dense``)."""
+    others = [name for name in known if name not in set(chosen)]
+    found = set[str]()
+    for name in chosen:
+        parts = name.split(".")
+        ends = (".".join(parts[i:]) for i in reversed(range(len(parts))))
+        found.add(next((e for e in ends if not any(_ends(o, e) for o in others)), name))
+    return sorted(found)

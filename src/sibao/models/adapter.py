@@ -2,7 +2,8 @@
 
 A key in the file is ``base_model.model.<checkpoint name of the layer>.lora_A.weight`` (``lora_B.weight``, and for DoRA
 ``lora_magnitude_vector``). Where a checkpoint keeps several layers of the network as one (GPT-2's ``c_attn``), the
-adapter is of that one: its A is shared by the layers, its B is theirs one after the other.
+adapter is of that one: its A is shared by the layers, its B is theirs one after the other. A head that an encoder got
+with its adapter is kept whole in the same file (``_adapter_head``).
 """
 
 from __future__ import annotations
@@ -15,16 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from sibao.core.errors import BadInput, ModelError
 from sibao.core.paths import atomic_path, write_text
-from sibao.models._adapter_config import Site, layers_named, ranks_and_scales, read_config, targets_of
+from sibao.models._adapter_config import Site, kept_whole, layers_named, ranks_and_scales, read_config, targets_of
+from sibao.models._adapter_head import ADAPTABLE, head_task, head_tensors, put_on, write_labels
 from sibao.models.base import fill, matcher
 from sibao.models.folder import family_of, renames_of
-from sibao.models.weights import read_json
+from sibao.models.weights import read_json, read_tensors, refuse_nan
+from sibao.nn.encoder import Encoder
 from sibao.nn.lora import LoRALinear, LoraSpec, linear_layers, wrap
 from sibao.nn.network import Network
 from sibao.nn.quantized import in_stack
@@ -45,9 +47,10 @@ def base_of(folder: Path) -> str:
 def sites(model: Network, family: str) -> dict[str, Site]:
     """Every layer that can be adapted, by its checkpoint name, in the network's order.
 
-    These are the linear layers inside the stacks of layers. Experts and their routers are left out: Transformers keeps
-    them as bare tensors, of which PEFT has no layer to adapt. So are layers of the same names beside them (the plain
-    feed-forward layers of some mixtures), because PEFT takes those names for the experts.
+    These are the linear layers inside the stacks of layers, and an encoder's pooler and transform. Experts and their
+    routers are left out: Transformers keeps them as bare tensors, of which PEFT has no layer to adapt. So are layers of
+    the same names beside them (the plain feed-forward layers of some mixtures), because PEFT takes those names for the
+    experts.
     """
     rules = tuple(r for r in renames_of(family_of(family), model.config) if r.fused and not r.alias)
     match = matcher(rules, lambda r: r.fused[0])
@@ -55,7 +58,11 @@ def sites(model: Network, family: str) -> dict[str, Site]:
     linear = linear_layers(model)
     experts = {_leaf(name) for name in linear if ".experts." in name}
     for name in linear:
-        if not in_stack(name) or _leaf(name) in experts or name.endswith(("mlp.gate", ".router")):
+        if (
+            not (in_stack(name) or _above(model, name))
+            or _leaf(name) in experts
+            or name.endswith(("mlp.gate", ".router"))
+        ):
             continue
         if rule := match(f"{name}.weight"):
             parts = tuple(fill(n, rule[1]).removesuffix(".weight") for n in rule[0].fused)
@@ -64,16 +71,26 @@ def sites(model: Network, family: str) -> dict[str, Site]:
     return found
 
 
+def _above(model: Network, name: str) -> bool:
+    """Whether it is a layer above an encoder's stack that PEFT adapts with the rest. The pooler that a masked model keeps
+    for later is none: Transformers' masked model has no such layer."""
+    spare = isinstance(model, Encoder) and model.config.head == "masked" and name.startswith("pooler")
+    return isinstance(model, Encoder) and name in ADAPTABLE and not spare
+
+
 def _leaf(name: str) -> str:
     return name.rpartition(".")[2]
 
 
-def adapt(model: Network, family: str, targets: Sequence[str] | str, spec: LoraSpec) -> list[str]:
+def adapt(
+    model: Network, family: str, targets: Sequence[str] | str, spec: LoraSpec, whole: Sequence[str] = ()
+) -> list[str]:
     """Put a new adapter on a model; all else is frozen.
 
     Args:
         targets: names or ends of names of layers in the checkpoint (``q_proj``, ``c_attn``), or one regular expression
             for whole names; empty or ``all-linear``: every layer that can be adapted.
+        whole: parts of the network (its names) that are trained as they are, without an adapter.
 
     Returns:
         checkpoint names of the adapted layers.
@@ -81,8 +98,11 @@ def adapt(model: Network, family: str, targets: Sequence[str] | str, spec: LoraS
     Raises:
         BadInput: a target that no layer carries, or one part of a layer that the checkpoint keeps fused.
     """
-    chosen = layers_named(list(sites(model, family).values()), targets)
+    known = [s for s in sites(model, family).values() if not any(p.partition(".")[0] in whole for p in s.parts)]
+    chosen = layers_named(known, targets)
     model.requires_grad_(False)
+    for part in whole:
+        model.get_submodule(part).requires_grad_(True)
     wrap(model, [site.parts for site in chosen], spec)
     return [site.name for site in chosen]
 
@@ -106,11 +126,19 @@ def _adapters(model: Network, family: str) -> dict[str, tuple[Site, list[LoRALin
     return found
 
 
-def save_adapter(model: Network, folder: Path | str, family: str, base: str, task: str = "CAUSAL_LM") -> None:
+def save_adapter(
+    model: Network,
+    folder: Path | str,
+    family: str,
+    base: str,
+    task: str = "CAUSAL_LM",
+    *,
+    extra: dict[str, Any] | None = None,
+) -> None:
     """Write the adapted layers of ``model`` as a PEFT folder that names ``base`` as its base model.
 
     Args:
-        task: PEFT's word for what the base model does.
+        task: PEFT's word for what the base model does. extra: further keys for the config of a head (token ids, say).
 
     Raises:
         BadInput: no adapter, or one that has no form on disk.
@@ -124,10 +152,15 @@ def save_adapter(model: Network, folder: Path | str, family: str, base: str, tas
         tensors[f"{PREFIX}{name}.lora_B.weight"] = torch.cat([layer.lora_B.detach() for layer in layers])
         if lengths := [layer.magnitude.detach() for layer in layers if layer.magnitude is not None]:
             tensors[f"{PREFIX}{name}.lora_magnitude_vector"] = torch.cat(lengths)
+    kept, head = head_tensors(model, family)
+    tensors |= {PREFIX + name: tensor for name, tensor in head.items()}
     with atomic_path(folder / WEIGHTS) as temporary:
         detached = {k: t.detach().cpu().contiguous() for k, t in tensors.items()}
         save_file(detached, temporary, metadata={"format": "pt"})
-    config = _config(adapters, list(sites(model, family))) | {"base_model_name_or_path": base, "task_type": task}
+    config = _config(adapters, list(sites(model, family)))
+    config |= {"base_model_name_or_path": base, "task_type": task, "modules_to_save": kept or None}
+    if kept:
+        write_labels(model, folder, family, extra or {})
     write_text(folder / CONFIG, json.dumps(config, indent=2, ensure_ascii=False) + "\n")
 
 
@@ -146,57 +179,81 @@ def _config(adapters: dict[str, tuple[Site, list[LoRALinear]]], known: list[str]
 
 
 def load_adapter(model: Network, folder: Path | str, family: str) -> None:
-    """Put a PEFT adapter on a model; its layers become trainable again, all else is frozen.
+    """Put a PEFT adapter on a model; what it holds becomes trainable again, all else is frozen. An encoder gets the head
+    that the adapter brings.
 
     Raises:
         ModelError: a damaged folder, a kind of adapter that is not supported (named), or layers the model does not have.
     """
     folder = Path(folder)
     config = read_config(folder / CONFIG)
-    found = _read(folder, sites(model, family), family)
+    tensors = _read(folder)
+    kept, whole = kept_whole(config, folder / CONFIG), list[str]()
+    if (head := head_task(model, config)) is not None and isinstance(model, Encoder):
+        whole = put_on(model, folder, family, head, kept, tensors)
+    elif kept:
+        raise ModelError(f"{folder / CONFIG} has modules_to_save = {kept!r}, which only heads of encoders may have")
+    found = _by_site(folder, tensors, sites(model, family), family)
     specs = ranks_and_scales(config, list(found), folder / CONFIG)
+    for name, (site, parts) in found.items():
+        _refuse_shapes(model, site, parts, specs[name], f"{folder}: {name}")
     model.requires_grad_(False)
-    for name, (site, tensors) in found.items():
-        spec = specs[name]
-        wrap(model, [site.parts], spec)
-        _fill(model, site, tensors, spec, f"{folder}: {name}")
+    for part in whole:
+        model.get_submodule(part).requires_grad_(True)
+    for name, (site, parts) in found.items():
+        wrap(model, [site.parts], specs[name])
+        _fill(model, site, parts)
 
 
-def _read(folder: Path, known: dict[str, Site], family: str) -> dict[str, tuple[Site, dict[str, Tensor]]]:
+def _read(folder: Path) -> dict[str, Tensor]:
+    """All tensors of an adapter under their names in the checkpoint, finite numbers all of them."""
+    found: dict[str, Tensor] = {}
+    for key, tensor in read_tensors(folder / WEIGHTS).items():
+        refuse_nan(folder, key, tensor)
+        found[key.removeprefix(PREFIX)] = tensor
+    return found
+
+
+def _by_site(
+    folder: Path, tensors: dict[str, Tensor], known: dict[str, Site], family: str
+) -> dict[str, tuple[Site, dict[str, Tensor]]]:
     """The tensors of each adapted layer by its checkpoint name, in the network's order."""
-    path = folder / WEIGHTS
-    try:
-        tensors = load_file(path)
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise ModelError(f"{path} cannot be read: {error}", hint="copy the adapter again") from None
     found: dict[str, tuple[Site, dict[str, Tensor]]] = {}
     for key, tensor in tensors.items():
         end = next((e for e in PARTS if key.endswith(f".{e}")), "")
-        name = key.removeprefix(PREFIX).removesuffix(f".{end}")
+        name = key.removesuffix(f".{end}")
         if not end or name not in known:
             raise ModelError(
                 f"{folder}: {key} fits no layer of this {family} model that can be adapted",
-                hint="is it for another base model? embeddings, heads and experts are not supported",
+                hint="is it for another base model? embeddings, language heads and experts are not supported",
             )
-        if not tensor.is_floating_point() or not torch.isfinite(tensor.float().sum()):
-            raise ModelError(f"{folder}: {key} holds NaN, infinity, or no real numbers", hint="copy the adapter again")
         found.setdefault(name, (known[name], {}))[1][PARTS[end]] = tensor
     if not found:
-        raise ModelError(f"{path} holds no adapted layer", hint="copy the adapter again")
+        raise ModelError(f"{folder / WEIGHTS} holds no adapted layer", hint="copy the adapter again")
     return {name: found[name] for name in known if name in found}
 
 
+def _refuse_shapes(model: Network, site: Site, tensors: dict[str, Tensor], spec: LoraSpec, where: str) -> None:
+    """Compared before anything of that size is made."""
+    widths, depth = _sizes(model, site)
+    wanted = {"lora_A": (spec.rank, depth), "lora_B": (sum(widths), spec.rank)}
+    sizes: dict[str, tuple[int, ...]] = wanted | ({"magnitude": (sum(widths),)} if spec.dora else {})
+    got = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if got != sizes:
+        raise ModelError(f"{where} has {got}, wanted {sizes}", hint="is the adapter for another base model?")
+
+
+def _sizes(model: Network, site: Site) -> tuple[list[int], int]:
+    """Output widths of the layers that make a checkpoint layer, and the input width of all."""
+    layers: list[Any] = [model.get_submodule(part) for part in site.parts]
+    return [layer.out_features for layer in layers], layers[0].in_features
+
+
 @torch.no_grad()
-def _fill(model: Network, site: Site, tensors: dict[str, Tensor], spec: LoraSpec, where: str) -> None:
+def _fill(model: Network, site: Site, tensors: dict[str, Tensor]) -> None:
     """Copy the tensors of one checkpoint layer into the layers it is made of."""
     layers = [layer for part in site.parts if isinstance(layer := model.get_submodule(part), LoRALinear)]
     widths = [len(layer.lora_B) for layer in layers]
-    wanted = {"lora_A": layers[0].lora_A.shape, "lora_B": torch.Size((sum(widths), spec.rank))}
-    if spec.dora:
-        wanted["magnitude"] = torch.Size((sum(widths),))
-    if {name: tensor.shape for name, tensor in tensors.items()} != wanted:
-        got = {name: list(tensor.shape) for name, tensor in tensors.items()}
-        raise ModelError(f"{where} has {got}, wanted { ({n: list(s) for n, s in wanted.items()}) }")
     layers[0].lora_A.copy_(tensors["lora_A"])
     for layer, part in zip(layers, tensors["lora_B"].split(widths), strict=True):
         layer.lora_B.copy_(part)

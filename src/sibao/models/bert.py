@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from torch import Tensor
+
+from sibao.models._dropout import read_dropouts
 from sibao.models._heads import architecture, labels_json, read_head
 from sibao.models.base import Keys, Rename, rename
 from sibao.nn.encoder_config import EncoderConfig
@@ -12,6 +16,7 @@ from sibao.nn.encoder_config import EncoderConfig
 PREFIX = "Bert"
 ARCHITECTURE = "BertForMaskedLM"
 ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "silu": "silu"}
+DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout")
 TINY: dict[str, Any] = {
     "vocab_size": 97, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48,
     "max_position_embeddings": 64,
@@ -81,8 +86,6 @@ def read(keys: Keys) -> EncoderConfig:
     keys.expect("position_embedding_type", ("absolute",), "absolute")
     keys.expect("is_decoder", (False,), False)
     keys.expect("add_cross_attention", (False,), False)
-    for dropout in ("attention_probs_dropout_prob", "hidden_dropout_prob", "classifier_dropout"):
-        keys.get(dropout, None)  # of training alone
     head = read_head(keys, PREFIX)
     config = EncoderConfig(
         vocab_size=keys.get("vocab_size"), hidden_size=keys.get("hidden_size"),
@@ -91,15 +94,23 @@ def read(keys: Keys) -> EncoderConfig:
         token_types=keys.get("type_vocab_size", 2), norm_eps=keys.get("layer_norm_eps", 1e-12),
         activation=activation, transform_activation=activation,  # type: ignore[arg-type]
         tie_word_embeddings=keys.get("tie_word_embeddings", True),
-        initializer_range=keys.get("initializer_range", 0.02), **head,
+        initializer_range=keys.get("initializer_range", 0.02), dropouts=read_dropouts(keys, *DROPOUTS), **head,
     )  # fmt: skip
     return with_head(config)
 
 
 def with_head(config: EncoderConfig) -> EncoderConfig:
     """The parts that come with the head: only the vocabulary's has a transform, only labels of texts (and a bare model)
-    a pooler."""
-    return replace(config, transform=config.head == "masked", pooler=config.head in ("none", "classify"))
+    a pooler. A masked model may hold one that it does not use (see ``settle``)."""
+    pooler = config.head in ("none", "classify") or (config.head == "masked" and config.pooler)
+    return replace(config, transform=config.head == "masked", pooler=pooler)
+
+
+def settle(config: EncoderConfig, tensors: Mapping[str, Tensor]) -> EncoderConfig:
+    """Published masked models hold the pooler that pretraining gave them: it is kept, because a head for labels begins
+    with it."""
+    held = any(name.endswith("pooler.dense.weight") for name in tensors)
+    return replace(config, pooler=True) if held and config.head == "masked" else config
 
 
 def write(config: EncoderConfig) -> dict[str, Any]:
@@ -112,5 +123,5 @@ def write(config: EncoderConfig) -> dict[str, Any]:
         "max_position_embeddings": config.max_position_embeddings, "type_vocab_size": config.token_types,
         "layer_norm_eps": config.norm_eps, "hidden_act": names[config.activation],
         "tie_word_embeddings": config.tie_word_embeddings, "initializer_range": config.initializer_range,
-        **labels_json(config),
+        **dict(config.dropouts), **labels_json(config),
     }  # fmt: skip

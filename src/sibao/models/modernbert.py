@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from sibao.core.errors import UnsupportedModel
+from sibao.models._dropout import read_dropouts
 from sibao.models._heads import architecture, labels_json, read_head
 from sibao.models.base import Keys, Rename, rename
 from sibao.nn.encoder_config import EncoderConfig
@@ -21,8 +22,9 @@ TINY: dict[str, Any] = {
     "max_position_embeddings": 64, "local_attention": 8, "global_attn_every_n_layers": 2, "pad_token_id": 0,
     "bos_token_id": 1, "eos_token_id": 2, "cls_token_id": 1, "sep_token_id": 2,
 }  # fmt: skip
+DROPOUTS = ("attention_dropout", "embedding_dropout", "mlp_dropout", "classifier_dropout")
 _NEUTRAL = (
-    "cls_token_id", "sep_token_id", "embedding_dropout", "mlp_dropout", "classifier_dropout", "deterministic_flash_attn",
+    "cls_token_id", "sep_token_id", "deterministic_flash_attn",
     "sparse_prediction", "sparse_pred_ignore_index", "reference_compile", "repad_logits_with_grad", "position_embedding_type",
     "initializer_cutoff_factor", "layer_norm_eps",
 )  # fmt: skip
@@ -82,7 +84,8 @@ def read(keys: Keys) -> EncoderConfig:
         transform_activation=_activation(keys, "classifier_activation"),
         output_bias=keys.get("decoder_bias", True), pooling=keys.expect("classifier_pooling", ("cls", "mean"), "cls"),
         tie_word_embeddings=keys.get("tie_word_embeddings", True),
-        initializer_range=keys.get("initializer_range", 0.02), **read_head(keys, PREFIX),
+        initializer_range=keys.get("initializer_range", 0.02), dropouts=read_dropouts(keys, *DROPOUTS),
+        **read_head(keys, PREFIX),
     )  # fmt: skip
     return with_head(config)
 
@@ -140,5 +143,5 @@ def write(config: EncoderConfig) -> dict[str, Any]:
         "attention_bias": config.attention_bias, "mlp_bias": config.mlp_bias, "classifier_bias": config.transform_bias,
         "classifier_activation": activations[config.transform_activation], "classifier_pooling": config.pooling,
         "decoder_bias": config.output_bias, "tie_word_embeddings": config.tie_word_embeddings,
-        "initializer_range": config.initializer_range, **labels_json(config),
+        "initializer_range": config.initializer_range, **dict(config.dropouts), **labels_json(config),
     }  # fmt: skip

@@ -61,7 +61,7 @@ def weight_files(folder: Path) -> list[Path]:
     """The safetensors files of a folder: one, or the shards its index names."""
     single = folder / SINGLE
     if os.path.lexists(single):
-        return [_plain(single)]
+        return [weight_file(single)]
     if os.path.lexists(folder / INDEX):
         weight_map = read_json(folder / INDEX).get("weight_map")
         if not isinstance(weight_map, dict) or not all(isinstance(s, str) for s in weight_map.values()):
@@ -70,14 +70,19 @@ def weight_files(folder: Path) -> list[Path]:
         missing = [p.name for p in paths if p.parent != folder or not os.path.lexists(p)]
         if missing or not paths:
             raise ModelError(f"{folder} lacks the shards {', '.join(missing) or '(none named)'}", hint="copy it again")
-        return [_plain(p) for p in paths]
+        return [weight_file(p) for p in paths]
     if list(folder.glob("*.bin")) or list(folder.glob("*.pt*")):
         raise ModelError(f"{folder} holds pickled weights only; they are refused", hint="convert them to safetensors")
     raise ModelError(f"{folder} holds no model.safetensors", hint="the copy is not complete")
 
 
-def _plain(path: Path) -> Path:
-    """A weight file that may be opened: the length of its header, its first eight bytes, is one that can be."""
+def weight_file(path: Path) -> Path:
+    """The same path, once it is sure that it may be opened: an ordinary file of its folder, and the length of its header,
+    its first eight bytes, is one that can be.
+
+    Raises:
+        ModelError: it may not, or is not there.
+    """
     try:
         with model_file(path).open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
@@ -88,6 +93,19 @@ def _plain(path: Path) -> Path:
     return path
 
 
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """All tensors of one safetensors file, memory-mapped: no number of them is read yet.
+
+    Raises:
+        ModelError: it may not be opened (see ``weight_file``), is not there, damaged or no safetensors.
+    """
+    try:
+        with safe_open(weight_file(path), framework="pt") as file:
+            return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, RuntimeError, ValueError, TypeError) as error:
+        raise ModelError(f"{path} cannot be read: {error}", hint=DAMAGED) from None
+
+
 def open_weights(folder: Path) -> dict[str, Tensor]:
     """All tensors of the checkpoint under their names in it, memory-mapped: no number of them is read yet.
 
@@ -96,11 +114,7 @@ def open_weights(folder: Path) -> dict[str, Tensor]:
     """
     tensors: dict[str, Tensor] = {}
     for path in weight_files(folder):
-        try:
-            with safe_open(path, framework="pt") as file:
-                found = {key: file.get_tensor(key) for key in file.keys() if not key.endswith(_BUFFERS)}  # noqa: SIM118
-        except (SafetensorError, OSError, RuntimeError, ValueError, TypeError) as error:
-            raise ModelError(f"{path} cannot be read: {error}", hint=DAMAGED) from None
+        found = {key: tensor for key, tensor in read_tensors(path).items() if not key.endswith(_BUFFERS)}
         if twice := sorted(found.keys() & tensors.keys()):
             raise ModelError(f"{path} holds {twice[0]}, which another file holds too", hint="copy the folder again")
         tensors |= found
@@ -168,7 +182,7 @@ def fit_weights(
     state = {k: v for k, v in state.items() if k not in model.tied}
     _check(folder, state, {k: v for k, v in wanted.items() if k not in model.tied})
     for key, tensor in tensors.items():
-        _refuse_nan(folder, key, tensor)
+        refuse_nan(folder, key, tensor)
     return state
 
 
@@ -185,9 +199,15 @@ def _check(folder: Path, state: dict[str, Tensor], wanted: dict[str, torch.Size]
             raise ModelError(f"{folder}: {key} has shape {list(state[key].shape)}, config.json wants {list(shape)}")
 
 
-def _refuse_nan(folder: Path, key: str, tensor: Tensor) -> None:
-    """NaN and infinity are the numbers whose exponent bits are all ones. One pass, in pieces that stay in the cache: several
-    times as fast as a sum, and it cannot overflow."""
+def refuse_nan(folder: Path, key: str, tensor: Tensor) -> None:
+    """Refuse a tensor that holds NaN or infinity, or no real numbers at all.
+
+    These are the numbers whose exponent bits are all ones. One pass, in pieces that stay in the cache: several
+    times as fast as a sum, and it cannot overflow.
+
+    Raises:
+        ModelError: it does; ``key`` is named.
+    """
     if tensor.dtype not in _EXPONENT:
         raise ModelError(f"{folder}: {key} is stored as {tensor.dtype}; quantised weights are not supported")
     whole, bits = _EXPONENT[tensor.dtype]

@@ -60,6 +60,8 @@ class EncoderConfig:
     """What of a text the label head reads: its first position, or the mean of all."""
     tie_word_embeddings: bool = True
     initializer_range: float = 0.02
+    dropouts: tuple[tuple[str, float | None], ...] = ()
+    """Dropout as ``config.json`` names it; kept for whoever trains the model elsewhere."""
 
     def __post_init__(self) -> None:
         sizes = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",

@@ -115,6 +115,18 @@ def quantize_layers(model: nn.Module) -> list[str]:
     return names
 
 
+def round_layers(model: nn.Module, dtype: torch.dtype) -> None:
+    """Keep the weights of the linear layers inside the stacks in ``dtype``, everything else in float32.
+
+    For frozen layers under autocast to ``dtype`` this changes no product: autocast would round the same weight at every
+    use, and keep the rounded copy for the way back.
+    """
+    layers = {n for n, m in model.named_modules() if isinstance(m, nn.Linear) and in_stack(n)}
+    for name, parameter in model.named_parameters():
+        holder, _, leaf = name.rpartition(".")
+        parameter.data = parameter.data.to(dtype if leaf == "weight" and holder in layers else torch.float32)
+
+
 def in_stack(name: str) -> bool:
     """Whether a dotted name is inside a numbered layer."""
     return any(part.isdigit() for part in name.split("."))

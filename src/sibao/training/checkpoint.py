@@ -8,19 +8,22 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
+from torch import Tensor
 
-from sibao.core.errors import TrainingError
+from sibao.core.errors import ModelError, TrainingError
 from sibao.core.paths import fsync_dir
+from sibao.models.weights import read_json, read_tensors, refuse_nan
 from sibao.training.optim import load_state_tensors, state_tensors
 
-RNG = "rng"
+RNG, STATE, OPTIMIZER = "rng", "state.json", "optimizer.safetensors"
 
 
 @dataclass
@@ -39,7 +42,7 @@ class State:
 
 def checkpoints(folder: Path) -> list[Path]:
     """Complete checkpoints of a run, oldest first."""
-    found = (p for p in folder.glob("step-*") if (p / "state.json").is_file())
+    found = (p for p in folder.glob("step-*") if (p / STATE).is_file())
     return sorted(found, key=lambda p: int(p.name.removeprefix("step-")))
 
 
@@ -80,8 +83,8 @@ def save(
         temporary.mkdir(parents=True)
         write_model(temporary)
         tensors = state_tensors(optimizers) | {RNG: torch.get_rng_state()}
-        save_file(tensors, temporary / "optimizer.safetensors")
-        (temporary / "state.json").write_text(json.dumps(asdict(state)))
+        save_file(tensors, temporary / OPTIMIZER)
+        (temporary / STATE).write_text(json.dumps(asdict(state)))
         _sync(temporary)
         shutil.rmtree(target, ignore_errors=True)
         temporary.replace(target)
@@ -116,12 +119,68 @@ def _prune(folder: Path, keep_last: int, best_step: int) -> None:
 
 
 def read_state(path: Path) -> State:
-    """The state of a checkpoint."""
-    return State(**json.loads((path / "state.json").read_text()))
+    """The state of a checkpoint.
+
+    Raises:
+        TrainingError: the file is damaged.
+    """
+    with _damage(path):
+        values = read_json(path / STATE)
+        kinds = {f.name: type(getattr(State(), f.name)) for f in fields(State)}
+        if values.keys() != kinds.keys():
+            raise ModelError(f"{STATE} has {sorted(values)}, wanted {sorted(kinds)}")
+        for name, kind in kinds.items():
+            wanted = int | float if kind is float else kind
+            if not isinstance(values[name], wanted) or isinstance(values[name], bool):
+                raise ModelError(f"{STATE} has {name} = {values[name]!r}, wanted a {kind.__name__}")
+        return State(**values)
 
 
 def load_optimizers(path: Path, optimizers: list[torch.optim.Optimizer]) -> None:
-    """Restore optimizer state and the random generator from a checkpoint."""
-    tensors = load_file(path / "optimizer.safetensors")
-    torch.set_rng_state(tensors.pop(RNG))
+    """Restore optimizer state and the random generator from a checkpoint.
+
+    Raises:
+        TrainingError: the file is damaged, or of other optimizers.
+    """
+    with _damage(path):
+        tensors = read_tensors(path / OPTIMIZER)
+        random = tensors.pop(RNG, None)
+        if random is None:
+            raise ModelError(f"{OPTIMIZER} holds no {RNG}")
+        for name, tensor in tensors.items():
+            if tensor.is_floating_point():
+                refuse_nan(path, name, tensor)
+        if wanted := _misfit(optimizers, tensors):
+            raise ModelError(f"{OPTIMIZER} does not fit the optimizers of this recipe: {wanted}")
+        try:
+            torch.set_rng_state(random)
+        except (RuntimeError, TypeError) as error:
+            raise ModelError(f"{OPTIMIZER} holds no state of a random generator: {error}") from None
     load_state_tensors(optimizers, tensors)
+
+
+@contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    """What is wrong with a file of a checkpoint, and how to go on without it."""
+    try:
+        yield
+    except ModelError as error:
+        raise TrainingError(
+            f"the checkpoint {path.name} is damaged: {error.message}",
+            hint=f"remove {path}; --resume then goes on from the checkpoint before it",
+        ) from None
+
+
+def _misfit(optimizers: list[torch.optim.Optimizer], tensors: Mapping[str, Tensor]) -> str:
+    """The first tensor of a state that belongs to no parameter, or has not its shape; empty where all fit."""
+    shapes: dict[str, torch.Size] = {}
+    for i, optimizer in enumerate(optimizers):
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        shapes |= {f"{i}.{number}": p.shape for number, p in enumerate(parameters)}
+    for name, tensor in tensors.items():
+        place = ".".join(name.split(".", 2)[:2])
+        if name.count(".") < 2 or place not in shapes:
+            return f"no parameter for {name}"
+        if tensor.dim() and tensor.shape != shapes[place]:
+            return f"{name} has shape {list(tensor.shape)}, its parameter {list(shapes[place])}"
+    return ""

@@ -99,7 +99,7 @@ class AdapterSection(Section):
     targets: list[str] | str = []
     dora: bool = False
     rslora: bool = False
-    base_precision: Literal["fp32", "nf4"] = "fp32"
+    base_precision: Literal["auto", "fp32", "nf4"] = "auto"
 
 
 class OptimizerSection(Section):

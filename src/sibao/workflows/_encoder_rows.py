@@ -12,6 +12,7 @@ import torch
 
 from sibao.core.errors import ConfigError
 from sibao.core.types import Row
+from sibao.models._adapter_head import PARTS
 from sibao.models.folder import family_of, load_network
 from sibao.nn.encoder import Encoder
 from sibao.nn.encoder_config import EncoderConfig, Head
@@ -43,21 +44,22 @@ def encoder(folder: Path, dtype: torch.dtype | None) -> Encoder:
 def put_head(recipe: Recipe, parts: Parts, head: Head, labels: tuple[str, ...] = ()) -> None:
     """The head in place of the base model's; one that is the same already goes on from where it is.
 
+    Beside an adapter the head's output is trained whole, and so is what the base model has not (a pooler, say); what it
+    has is frozen, as in PEFT.
+
     Raises:
-        ConfigError: an adapter is asked for.
+        ConfigError: the model is no encoder.
     """
-    if recipe.adapter is not None:
-        raise ConfigError(
-            f"the objective {recipe.objective.name} trains all weights, the recipe has an [adapter]",
-            hint="leave [adapter] out, or --method full",
-        )
     model = parts.model
     if not isinstance(model, Encoder):
         raise ConfigError(f"heads are trained on encoders, got a {type(model).__name__}", hint="name a BERT")
     before: EncoderConfig = model.config
+    held = {part: getattr(model, part) for part in PARTS}
     if (before.head, before.labels) != (head, labels):
         shape = replace(before, head=head, labels=labels, multi_label=False)
         model.replace_head(family_of(parts.family).with_head(shape), recipe.run.seed)
+    there = [part for part in PARTS if (made := getattr(model, part)) is not None and list(made.parameters())]
+    parts.whole = tuple(part for part in there if part == "output" or getattr(model, part) is not held[part])
 
 
 def write_all(recipe: Recipe, rows: dict[str, TrainingRows], make: Make, folder: Path, quiet: bool) -> None:
@@ -101,5 +103,8 @@ def text_row(tokenizer: Tokenizer, text: str, label: int) -> LabelledRow:
 
 
 def learning_rate(config: EncoderConfig) -> float:
-    """A rate for all weights: 5e-5 at BERT's 768 (arXiv 1810.04805, appendix A.3), more for narrow models."""
+    """A rate for all weights: 5e-5 at BERT's 768 (arXiv 1810.04805, appendix A.3), more for narrow models.
+
+    Adapters take ten times that: 5e-4 at 768 (arXiv 2106.09685, table 9).
+    """
     return min(5e-4, 0.04 / config.hidden_size)

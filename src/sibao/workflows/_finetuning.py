@@ -20,11 +20,13 @@ from sibao.training.recipe import Recipe
 
 @dataclass
 class Parts:
-    """What a run is made of, in memory. ``prepare`` of a kind may put another ``model`` there (with a head, say)."""
+    """What a run is made of, in memory. ``prepare`` of a kind may put another ``model`` there (with a head, say), and name
+    the parts of it that are trained ``whole`` beside an adapter."""
 
     model: Network
     family: str
     tokenizer: Tokenizer
+    whole: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from sibao.models.folder import read_config
 from sibao.models.names import resolve
 from sibao.nn.encoder_config import EncoderConfig
 from sibao.nn.lora import LoraSpec
-from sibao.nn.quantized import quantize_layers
+from sibao.nn.network import Network
+from sibao.nn.quantized import quantize_layers, round_layers
 from sibao.nn.seq2seq_config import Seq2SeqConfig
 from sibao.text._limits import refuse_larger
 from sibao.text.readers import expand, read_rows
@@ -30,7 +31,7 @@ from sibao.workflows import _finetune_classify, _finetune_dpo, _finetune_seq2seq
 from sibao.workflows._encoder_rows import learning_rate
 from sibao.workflows._finetuning import Kind, Parts
 from sibao.workflows._run import CHECKPOINTS, RunRecord, TrainingResult, find_run, resumed_recipe, run_job, save_recipe
-from sibao.workflows.pretrain import compile_layers, write_folder
+from sibao.workflows.pretrain import compile_layers, encoder_keys, write_folder
 
 KINDS: dict[str, Kind] = {
     "sft": _finetune_sft, "dpo": _finetune_dpo, "classify": _finetune_classify, "span": _finetune_span,
@@ -51,7 +52,7 @@ def recipe_for(
     task: str | None = None,
     valid: Sequence[str] = (),
     steps: int | None = None,
-    method: Method = "lora",
+    method: Method | None = None,
     rank: int = 16,
     lr: float | None = None,
     seed: int = 0,
@@ -60,15 +61,18 @@ def recipe_for(
     """A recipe with sensible values for a small data file: AdamW, cosine, an adapter or (``full``) all weights.
 
     Args:
+        method: None: ``lora``; for encoders ``full``.
         objective: None: ``dpo`` where the first row is a preference, else ``sft``; for encoders ``span`` where it is a
-            question about a passage, else ``classify``, on all weights.
+            question about a passage, else ``classify``.
     """
-    if method not in METHODS:
+    if method is not None and method not in METHODS:
         raise BadInput(f"got the method {method!r}, wanted {', '.join(METHODS)}")
     config = read_config(resolve(base).folder)[1]
     length = min(512, getattr(config, "max_position_embeddings", 512))
-    if isinstance(config, EncoderConfig):  # its heads are trained whole
-        objective, method, lr = objective or _head_of(data), "full", lr or learning_rate(config)
+    if isinstance(config, EncoderConfig):
+        objective, method = objective or _head_of(data), method or "full"
+        lr = lr or learning_rate(config) * (1 if method == "full" else 10)
+    method = method or "lora"
     objective = objective or ("seq2seq" if isinstance(config, Seq2SeqConfig) else _objective_of(data))
     rate = lr or (3e-4 if method == "full" else 2e-3) / (10 if objective == "dpo" else 1)
     files = {"train": list(data), "valid": list(valid), "task": task, "sequence_length": length, "too_long": "skip"}
@@ -159,7 +163,7 @@ def _begin(recipe: Recipe, folder: Path, quiet: bool) -> Parts:
     if (section := recipe.adapter) is not None:
         torch.manual_seed(recipe.run.seed)
         spec = LoraSpec(section.rank, section.alpha, section.dropout, section.dora, section.rslora)
-        adapt(parts.model, parts.family, section.targets, spec)
+        adapt(parts.model, parts.family, section.targets, spec, parts.whole)
     return parts
 
 
@@ -186,14 +190,27 @@ def _parts(recipe: Recipe) -> Parts:
             f"{length} tokens do not fit: the model holds {held}",
             hint="lower data.sequence_length (and model.context)",
         )
-    load, quantized = KINDS[recipe.objective.name].load, recipe.adapter and recipe.adapter.base_precision == "nf4"
-    model = load(source.folder, None if quantized else torch.float32)
-    if quantized:
-        quantize_layers(model)  # from the file's own precision: the weights never exist in fp32 all at once
-        model.float()
+    load = KINDS[recipe.objective.name].load
+    if recipe.adapter is None:
+        model = load(source.folder, torch.float32)
+    else:  # from the file's own precision: the frozen weights never exist in fp32 all at once
+        model = load(source.folder, None)
+        freeze_base(model, recipe.adapter.base_precision, recipe.run.precision)
     tokenizer = Tokenizer.load(source.folder)
     refuse_larger(tokenizer.backend, config.vocab_size, source.folder)
     return Parts(model, family, tokenizer)
+
+
+def freeze_base(model: Network, base_precision: str, precision: str) -> None:
+    """Bring a base model into the form that an adapter is trained on.
+
+    Args:
+        base_precision: ``nf4``, ``fp32``, or ``auto``: layers in bfloat16 where ``precision``, that of the run, is bf16.
+    """
+    if base_precision == "nf4":
+        quantize_layers(model)
+    half = precision == "bf16" and base_precision == "auto"
+    round_layers(model, torch.bfloat16 if half else torch.float32)
 
 
 def _train(
@@ -232,7 +249,8 @@ def _writer(recipe: Recipe, parts: Parts, task: str) -> Any:
 
     def write(path: Path) -> None:
         if recipe.adapter is not None:
-            save_adapter(parts.model, path, parts.family, recipe.model.base or "", task)
+            keys = encoder_keys(parts.tokenizer)  # of a head's config; other adapters have none
+            save_adapter(parts.model, path, parts.family, recipe.model.base or "", task, extra=keys)
         else:
             write_folder(parts.model, parts.tokenizer, parts.family, path)
 

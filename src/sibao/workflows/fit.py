@@ -70,7 +70,7 @@ class Fit:
 
     def _way(self, need: Need) -> dict[str, Any]:
         found = {
-            **asdict(need), "slack": need.slack, "total": need.total, "fits": self.fits(need),
+            **asdict(need), "total": need.total, "fits": self.fits(need),
             "fits_accelerator": self.on_gpu(need),
         }  # fmt: skip
         if need.optimizer:

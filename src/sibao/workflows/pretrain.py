@@ -201,13 +201,17 @@ def token_keys(tokenizer: Tokenizer) -> dict[str, Any]:
     return {"bos_token_id": tokenizer.bos_id, "eos_token_id": end, "pad_token_id": tokenizer.pad_id}
 
 
+def encoder_keys(tokenizer: Tokenizer) -> dict[str, Any]:
+    """Token ids for the ``config.json`` of an encoder."""
+    return {"bos_token_id": tokenizer.cls_id, "eos_token_id": tokenizer.sep_id, "pad_token_id": tokenizer.pad_id}
+
+
 def write_folder(
     model: Network, tokenizer: Tokenizer, family: str, folder: Path, dtype: torch.dtype | None = None
 ) -> None:
     """A complete Hugging Face folder: config, weights, tokenizer and, for what generates, a generation config."""
     if isinstance(model, Encoder):
-        ends = {"bos_token_id": tokenizer.cls_id, "eos_token_id": tokenizer.sep_id, "pad_token_id": tokenizer.pad_id}
-        save_model(model, folder, family, dtype=dtype, extra=ends)
+        save_model(model, folder, family, dtype=dtype, extra=encoder_keys(tokenizer))
         tokenizer.save(folder)
         return
     if isinstance(model, Seq2Seq):
