@@ -48,6 +48,18 @@ def test_plain_line_every_ten_seconds(capsys: pytest.CaptureFixture[str], monkey
     assert lines[1] == "work: 10/100 it, 10.0 s, 1 it/s, 1:30 left"
 
 
+def test_what_was_done_before_counts_neither_for_speed_nor_for_time(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
+    with progress(100, "work") as bar:
+        bar.skip(60)
+        clock[0] += 10
+        bar.advance(10)
+    assert capsys.readouterr().err.splitlines()[1] == "work: 70/100 it, 10.0 s, 1 it/s, 30.0 s left"
+
+
 def test_last_line_after_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ValueError, match="x"), progress(10, "work") as bar:
         bar.advance(3)

@@ -29,6 +29,10 @@ class Progress(Protocol):
         """Show other fields without moving on."""
         ...
 
+    def skip(self, n: float) -> None:
+        """``n`` units were done before this process began; they count neither for the speed nor for the time left."""
+        ...
+
 
 @contextmanager
 def progress(total: float | None, description: str, unit: str = "it", quiet: bool = False) -> Iterator[Progress]:
@@ -67,13 +71,16 @@ class _Silent:
     def update(self, **fields: object) -> None:
         pass
 
+    def skip(self, n: float) -> None:
+        pass
+
 
 class _Plain:
     """One line at the start, one about every ten seconds, one at the end: fit for logs and pipes."""
 
     def __init__(self, total: float | None, description: str, unit: str) -> None:
         self.total, self.description, self.unit = total, description, unit
-        self.done = 0.0
+        self.done = self.before = 0.0
         self.fields: dict[str, object] = {}
 
     def start(self) -> None:
@@ -93,14 +100,18 @@ class _Plain:
             self.shown = time.monotonic()
             self._line()
 
+    def skip(self, n: float) -> None:
+        self.before += n
+        self.done += n
+
     def _line(self) -> None:
-        seconds = time.monotonic() - self.began
+        seconds, here = time.monotonic() - self.began, self.done - self.before
         total = f"/{_number(self.total)}" if self.total is not None else ""
         parts = [f"{self.description}: {_number(self.done)}{total} {self.unit}"]
-        if self.done and seconds > 0:
-            parts += [f"{_clock(seconds)}", f"{_number(self.done / seconds)} {self.unit}/s"]
+        if here and seconds > 0:
+            parts += [f"{_clock(seconds)}", f"{_number(here / seconds)} {self.unit}/s"]
             if self.total and self.done < self.total:
-                parts.append(f"{_clock(seconds * (self.total - self.done) / self.done)} left")
+                parts.append(f"{_clock(seconds * (self.total - self.done) / here)} left")
         print(", ".join([*parts, *_shown(self.fields)]), file=sys.stderr, flush=True)
 
 
@@ -140,6 +151,10 @@ class _Terminal:
 
     def update(self, **fields: object) -> None:
         self.advance(0, **fields)
+
+    def skip(self, n: float) -> None:
+        self.done += n
+        self.bar.reset(self.task, completed=int(self.done), count=self._count())
 
     def _count(self) -> str:
         total = f"/{_number(self.total)}" if self.total is not None else ""

@@ -99,7 +99,7 @@ class Bar(Callback):
 
     def on_start(self, step: int) -> None:
         if step:
-            self.bar.advance(step)
+            self.bar.skip(step)
 
     def on_step(self, log: StepLog) -> None:
         self.bar.advance(
