@@ -15,10 +15,11 @@ from sibao.core.progress import progress
 LOOP = """
 from sibao.core.progress import progress
 with progress(10, "训练 [x]", unit="step") as bar:
+    bar.skip(5)
     with progress(None, "inner") as inner:
-        for n in range(10):
+        for n in range(5):
             bar.advance(loss=1 / (n + 1))
-            inner.advance(3)
+            inner.advance(6)
     print("{}")
 """
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2] / "src"), "TERM": "xterm"}

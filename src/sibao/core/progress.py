@@ -154,7 +154,7 @@ class _Terminal:
 
     def skip(self, n: float) -> None:
         self.done += n
-        self.bar.reset(self.task, completed=int(self.done), count=self._count())
+        self.bar.reset(self.task, completed=int(self.done), count=self._count(), shown="")
 
     def _count(self) -> str:
         total = f"/{_number(self.total)}" if self.total is not None else ""
