@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Literal, NoReturn
+from typing import NoReturn
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from torch import Tensor
 from sibao.core.errors import BadInput, ContextOverflow
 from sibao.core.types import Completion, Delta, Filled, GenerateOptions, Labelled, Prompt, Scored, Span, words
 from sibao.nn.encoder import Encoder
-from sibao.nn.heads import first_position, mean_position
+from sibao.providers._embed import Pooling, texts_of, vectors
 from sibao.providers._spans import best_span
 from sibao.text.masks import mask_token, masked_ids
 from sibao.text.reading import framed, windows
@@ -46,18 +46,13 @@ class EncoderModel:
         text = prompt if isinstance(prompt, str) else "\n".join(words(message) for message in prompt)
         return len(framed(self.tokenizer, self.tokenizer.encode(text)))
 
-    @torch.inference_mode()
-    def embed(self, texts: Sequence[str], *, pooling: Literal["mean", "cls"] = "mean") -> list[list[float]]:
+    def embed(self, texts: Sequence[str], *, pooling: Pooling = "mean") -> list[list[float]]:
         """One vector for each text: the mean of its states (arXiv 1908.10084), or the state of its first position.
 
         Raises:
             ContextOverflow: a text that the model does not hold.
         """
-        pool = mean_position if pooling == "mean" else first_position
-        found: list[list[float]] = []
-        for ids, mask in self._batches([self._encode(text) for text in _texts(texts)]):
-            found += pool(self.network(ids, mask), mask).float().tolist()
-        return found
+        return vectors(self.network, [self._encode(text) for text in texts_of(texts)], self.context, pooling)
 
     @torch.inference_mode()
     def fill(self, text: str, *, top: int = 5) -> list[list[Filled]]:
@@ -67,6 +62,7 @@ class EncoderModel:
             BadInput: no mask in the text, or no head for this. ContextOverflow: the model does not hold the text.
         """
         self._need("fill")
+        _refuse_list(text)
         ids = torch.tensor([self._fits(framed(self.tokenizer, masked_ids(self.tokenizer, text)))])
         places = ids[0].eq(self.tokenizer.mask_id or 0).nonzero().flatten().tolist()
         logits = self.network.logits(self.network(ids))[0]
@@ -93,7 +89,7 @@ class EncoderModel:
         """
         self._need("classify")
         config, found = self.network.config, list[Labelled]()
-        for ids, mask in self._batches([self._encode(text) for text in _texts(texts)]):
+        for ids, mask in self._batches([self._encode(text) for text in texts_of(texts)]):
             logits = self.network.label_logits(self.network(ids, mask), mask)
             chances = logits.sigmoid() if config.multi_label else logits.softmax(dim=-1)
             for row in chances.tolist():
@@ -109,6 +105,7 @@ class EncoderModel:
             BadInput: no head for this. ContextOverflow: the model does not hold the text.
         """
         self._need("tag")
+        _refuse_list(text)
         ids, offsets = self.tokenizer.encode_offsets([text])[0]
         row = torch.tensor([self._fits(framed(self.tokenizer, ids))])
         chances = self.network.logits(self.network(row))[0].softmax(dim=-1)
@@ -149,7 +146,7 @@ class EncoderModel:
             BadInput: no head for this. ContextOverflow: a text that the model does not hold.
         """
         self._need("pseudo_score")
-        return [self._pseudo(self._encode(text)) for text in _texts(texts)]
+        return [self._pseudo(self._encode(text)) for text in texts_of(texts)]
 
     def _pseudo(self, ids: list[int]) -> Scored:
         places = [i for i, token in enumerate(ids) if token not in self.tokenizer.special_ids]
@@ -190,9 +187,9 @@ class EncoderModel:
         raise BadInput(f"{self.name} cannot {method}: {what}", hint=f"it can: {', '.join(self.can)}")
 
 
-def _texts(texts: Sequence[str]) -> list[str]:
-    """A string alone is one text."""
-    return [texts] if isinstance(texts, str) else list(texts)
+def _refuse_list(text: str) -> None:
+    if not isinstance(text, str):
+        raise BadInput(f"got {type(text).__name__}, wanted one text", hint="call it once for each text")
 
 
 def _padded(rows: list[list[int]], value: int) -> Tensor:

@@ -30,6 +30,7 @@ from sibao.metrics.perplexity import rolling_windows
 from sibao.models.weights import read_json
 from sibao.nn.seq2seq import Seq2Seq
 from sibao.providers._beams import finished, refuse_chance
+from sibao.providers._embed import Pooling, texts_of, vectors
 from sibao.providers._generation import Defaults, read_defaults
 from sibao.text.detokenize import StreamDecoder
 from sibao.text.tokenizer import Tokenizer
@@ -135,6 +136,10 @@ class Seq2SeqModel:
             logprobs = [p for one, at in kept for p in one.logprobs[at:]]
             out.append(Scored(sum(logprobs), len(logprobs), all(g for one, at in kept for g in one.greedy[at:])))
         return out
+
+    def embed(self, texts: Sequence[str], *, pooling: Pooling = "mean") -> list[list[float]]:
+        """One vector for each text, from what the encoder makes of it as a source; see ``LocalModel.embed``."""
+        return vectors(self.model.encode, [self.encode(text) for text in texts_of(texts)], self.context, pooling)
 
     def _usual(self) -> GenerateOptions:
         """What the makers of the model ask for."""

@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from torch import Tensor
+
 from sibao.core.errors import BadInput
 from sibao.core.types import (
     Completion,
@@ -25,6 +27,7 @@ from sibao.engine.engine import Engine
 from sibao.engine.request import Event, Request, SequenceScore
 from sibao.metrics.perplexity import rolling_windows
 from sibao.providers._beams import decoder_beams
+from sibao.providers._embed import Pooling, texts_of, vectors
 from sibao.text.chat import render
 from sibao.text.detokenize import StreamDecoder
 from sibao.text.tokenizer import Tokenizer
@@ -135,6 +138,20 @@ class LocalModel:
                 so_far.loglikelihood + part.loglikelihood, so_far.tokens + part.tokens, so_far.greedy and part.greedy
             )
         return totals
+
+    def embed(self, texts: Sequence[str], *, pooling: Pooling = "mean") -> list[list[float]]:
+        """One vector for each text: the mean of its tokens' last hidden states, or the state of its first token.
+
+        Raises:
+            BadInput: a text without a token. ContextOverflow: one that does not fit; nothing is cut.
+        """
+        rows = [self.tokenizer.encode(text, add_special_tokens=True) for text in texts_of(texts)]
+        return vectors(self._states, rows, self.context, pooling)
+
+    def _states(self, ids_BT: Tensor, mask_BT: Tensor) -> Tensor:
+        """Last hidden states [B, T, D]; padding on the right is behind all that a causal network looks at."""
+        states: Tensor = self.engine.model(ids_BT)
+        return states
 
     def _answer(self, prompt: Prompt, options: GenerateOptions) -> Answer:
         request = Request(

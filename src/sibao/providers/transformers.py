@@ -9,15 +9,17 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from sibao.core.errors import BadInput, ContextOverflow, MissingPackage, ModelError
+from sibao.core.errors import BadInput, MissingPackage, ModelError
 from sibao.core.types import Completion, GenerateOptions, Prompt, Scored
 from sibao.providers._beams import refuse_chance
 from sibao.providers._precision import SMALL
 from sibao.providers.local import Answer, LocalModel
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from sibao.models.names import Source
     from sibao.providers._transformers_load import Loaded
 
@@ -141,21 +143,13 @@ class TransformersModel(LocalModel):
             )
         return super().score_text(texts)
 
-    def embed(self, texts: Sequence[str], *, pooling: Literal["mean", "cls"] = "mean") -> list[list[float]]:
-        """One vector for each text: the mean of its tokens' last hidden states, or the state of its first token.
-
-        Raises:
-            BadInput: a text without a token. ContextOverflow: one that does not fit; nothing is cut.
-        """
-        from sibao.providers._transformers_embed import vectors
-
-        rows = [self.tokenizer.encode(text, add_special_tokens=True) for text in texts]
-        for row, text in zip(rows, texts, strict=True):
-            if not row:
-                raise BadInput(f"the text {text!r} has no token", hint="give some text to embed")
-            if len(row) > self.context:
-                raise ContextOverflow(len(row), self.context, what="the text's tokens")
-        return vectors(self.engine.model, rows, first=pooling == "cls")
+    def _states(self, ids_BT: Tensor, mask_BT: Tensor) -> Tensor:
+        """Of the encoder where there is one, else of the body below the head."""
+        network = self.engine.model
+        body = network.get_encoder() if network.config.is_encoder_decoder else network.base_model
+        read = body(input_ids=ids_BT.to(network.device), attention_mask=mask_BT.to(network.device))
+        states: Tensor = read.last_hidden_state
+        return states.cpu()
 
     def _beams(self, answers: list[Answer], options: GenerateOptions) -> list[Completion]:
         """Beam search is Transformers' own; each text comes in one event."""
