@@ -12,7 +12,8 @@ from tokenizers import AddedToken, processors
 from tokenizers import Tokenizer as Backend
 
 from sibao.core.errors import ModelError
-from sibao.text.gguf import CONTROL, SPLITS, TEKKEN, UNUSED, USER_DEFINED, vocabulary
+from sibao.text._gguf_bpe import SPLITS, TEKKEN
+from sibao.text.gguf import CONTROL, UNUSED, USER_DEFINED, vocabulary
 from sibao.text.tokenizer import Tokenizer
 
 LLAMA3 = (  # as published in Llama 3's tokenizer.json
@@ -50,7 +51,7 @@ def gpt2(data: dict[str, Any]) -> None:
 )  # fmt: skip
 def test_a_split_has_the_name_that_llama_cpp_gives_it(change: Any, name: str) -> None:
     found = vocabulary(changed(change), 400)
-    assert found.pre == name and set(SPLITS.values()) == {"qwen2", "llama-bpe", "tekken"}
+    assert found.kind["pre"] == name and set(SPLITS.values()) == {"qwen2", "llama-bpe", "tekken"}
     assert len(found.tokens) == len(found.types) == 400
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +9,15 @@ import gguf
 import numpy as np
 import pytest
 import torch
-from tests.tiny import tiny_config, tiny_folder, tiny_tokenizer
+from tests.gguf_models import ARCHITECTURES, FAMILIES, gguf_folder, pieces_tokenizer
+from tests.tiny import tiny_tokenizer
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 
-from sibao.core.errors import MissingPackage, ModelError
-from sibao.models.base import Keys
-from sibao.models.folder import family_of, load_model, new_network, save_model
+from sibao.models.folder import load_model
 from sibao.text.tokenizer import SPLIT
 from sibao.workflows._export_gguf import TYPES
 from sibao.workflows.export import Options, export
 
-FAMILIES = ("gpt2", "llama", "mistral", "qwen2", "qwen3")
 TEXTS = (
     "春眠不觉晓，处处闻啼鸟。",
     "The quick brown fox's 12345 books\n\n  are here",
@@ -37,28 +34,9 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SIBAO_HOME", str(tmp_path / "home"))
 
 
-def folder_of(path: Path, family: str, **extra: Any) -> Path:
-    """A tiny model with biases and norms that are not idle."""
-    config = tiny_config(family, 400, 128) | {"head_dim": 8} | extra
-    if family == "gpt2":
-        config.pop("head_dim")
-    if "rope_parameters" in extra:
-        config.pop("rope_theta", None)
-    model = new_network(family_of(family).read(Keys(config)))
-    model.initialize(3)
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.dim() == 1:
-                parameter.add_(0.2 * torch.randn(parameter.shape, generator=generator))
-    save_model(model, path, family, extra={"bos_token_id": None, "eos_token_id": 2, "pad_token_id": 0})
-    tiny_tokenizer().save(path)
-    return path
-
-
 def exported(path: Path, family: str, precision: str = "fp32", **extra: Any) -> tuple[Path, gguf.GGUFReader]:
     """The model's folder and its GGUF file."""
-    folder = folder_of(path / "model", family, **extra)
+    folder = gguf_folder(path / "model", family, **extra)
     export(str(folder), path / "out", Options(format="gguf", precision=precision))
     (file,) = (path / "out").glob("*.gguf")
     return folder, gguf.GGUFReader(file)
@@ -82,32 +60,53 @@ def tensors(reader: gguf.GGUFReader) -> dict[str, np.ndarray[Any, Any]]:
 def test_the_metadata_say_what_the_model_is(family: str, tmp_path: Path) -> None:
     folder, reader = exported(tmp_path, family)
     c = load_model(folder).config
-    arch = {"mistral": "llama"}.get(family, family)
+    arch = ARCHITECTURES.get(family, family)
     assert field(reader, "general.architecture") == arch and field(reader, "general.name") == "out"
     assert field(reader, "general.type") == "model" and field(reader, "general.file_type") == 0
     wanted = {
-        "context_length": 128, "embedding_length": 32, "block_count": 2, "feed_forward_length": c.intermediate_size,
-        "attention.head_count": 4, "attention.head_count_kv": c.num_key_value_heads, "vocab_size": 400,
+        "context_length": 128, "embedding_length": 32, "block_count": c.num_hidden_layers,
+        "feed_forward_length": c.intermediate_size, "attention.head_count": 4,
+        "attention.head_count_kv": c.num_key_value_heads, "vocab_size": 400,
     }  # fmt: skip
     if family == "gpt2":
         wanted["attention.layer_norm_epsilon"] = pytest.approx(1e-5)
     else:
-        wanted |= {"attention.layer_norm_rms_epsilon": pytest.approx(1e-6), "rope.freq_base": 10000.0}
-        wanted |= {"attention.key_length": 8, "attention.value_length": 8, "rope.dimension_count": 8}
+        wanted |= {"attention.layer_norm_rms_epsilon": pytest.approx(1e-6), "rope.freq_base": c.rope_theta}
+        size = c.head_dim
+        wanted |= {"attention.key_length": size, "attention.value_length": size, "rope.dimension_count": size}
     assert {key: field(reader, f"{arch}.{key}") for key in wanted} == wanted
+
+
+def test_keys_of_what_only_some_models_have(tmp_path: Path) -> None:
+    wanted: dict[str, dict[str, Any]] = {
+        "mixtral": {"expert_count": 4, "expert_used_count": 2},
+        "qwen3_moe": {"expert_count": 5, "expert_used_count": 2, "expert_feed_forward_length": 24},
+        "gemma2": {"attn_logit_softcapping": 5.0, "final_logit_softcapping": 10.0, "attention.sliding_window": 16},
+        "gemma3_text": {"rope.freq_base": 5000.0, "rope.freq_base_swa": 100.0, "attention.sliding_window": 16,
+                        "attn_logit_softcapping": None, "final_logit_softcapping": None},
+        "phi3": {"attention.sliding_window": None, "expert_count": None, "rope.freq_base_swa": None},
+    }  # fmt: skip
+    for family, keys in wanted.items():
+        _, reader = exported(tmp_path / family, family)
+        arch = ARCHITECTURES.get(family, family)
+        assert {key: field(reader, f"{arch}.{key}") for key in keys} == keys
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_tensor_is_one_that_llama_cpp_knows(family: str, tmp_path: Path) -> None:
-    _, reader = exported(tmp_path, family)
-    arch = next(a for a, name in gguf.MODEL_ARCH_NAMES.items() if name == {"mistral": "llama"}.get(family, family))
-    known = {gguf.TENSOR_NAMES[kind].format(bid=i) for kind in gguf.MODEL_TENSORS[arch] for i in range(2)}
+    folder, reader = exported(tmp_path, family)
+    arch = next(a for a, name in gguf.MODEL_ARCH_NAMES.items() if name == ARCHITECTURES.get(family, family))
+    layers = load_model(folder).config.num_hidden_layers
+    kinds = [gguf.TENSOR_NAMES[kind] for kind in gguf.MODEL_TENSORS[arch]]
     names = {t.name.rpartition(".")[0] for t in reader.tensors}
-    assert names <= known
-    assert known - names <= {"output", "rope_freqs", *(f"blk.{i}.attn_rot_embd" for i in range(2))} | {
-        gguf.TENSOR_NAMES[kind].format(bid=i) for kind in gguf.MODEL_TENSORS[arch] if "EXP" in kind.name or "INP" in kind.name
-        for i in range(2)
-    }  # fmt: skip
+    assert names <= {kind.format(bid=i) for kind in kinds for i in range(layers)}
+    optional: tuple[str, ...] = ("output.", "rope_", "attn_rot_embd")
+    if family == "phi3":
+        optional += ("attn_q.", "attn_k.", "attn_v.")  # joined in attn_qkv
+    if ARCHITECTURES.get(family, family) == "llama":
+        optional += ("ffn_gate.", "ffn_up.", "ffn_down.") if family == "mixtral" else ("_exps", "_inp")
+    missing = {kind.format(bid=i) for kind in kinds for i in range(layers)} - names
+    assert [m for m in missing if not any(o in f"{m}." for o in optional)] == []
 
 
 def rows_by_hand(weight: torch.Tensor, heads: int) -> torch.Tensor:
@@ -127,24 +126,33 @@ def test_the_values_are_those_of_the_model(family: str, tmp_path: Path) -> None:
         "attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm", "attn_output": "self_attn.o_proj",
         "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj", "ffn_gate": "mlp.gate_proj", "attn_v": "self_attn.v_proj",
         "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_q_norm": "self_attn.q_norm",
-        "attn_k_norm": "self_attn.k_norm",
+        "attn_k_norm": "self_attn.k_norm", "post_attention_norm": "attention_output_norm", "ffn_gate_inp": "mlp.gate",
+        "post_ffw_norm": "mlp_output_norm",
     }  # fmt: skip
     ends = {"token_embd": "embed_tokens", "position_embd": "embed_positions", "output_norm": "norm"}
     for name, got in found.items():
         place, _, kind = name.rpartition(".")
-        if place.endswith("attn_qkv"):
-            layer = place.split(".")[1]
-            want = torch.cat([state[f"layers.{layer}.self_attn.{p}_proj.{kind}"] for p in "qkv"])
-        elif place.startswith("blk."):
-            _, layer, what = place.split(".")
-            want = state[f"layers.{layer}.{block[what]}.{kind}"]
-            if family in ("llama", "mistral") and what in ("attn_q", "attn_k"):
+        layer, what = place.split(".")[1:] if place.startswith("blk.") else ("", "")
+        at = f"layers.{layer}"
+        if what == "attn_qkv":
+            want = torch.cat([state[f"{at}.self_attn.{p}_proj.{kind}"] for p in "qkv"])
+        elif family == "phi3" and what == "ffn_up":
+            want = torch.cat([state[f"{at}.mlp.{p}_proj.{kind}"] for p in ("gate", "up")])
+        elif what.endswith("_exps"):
+            count = got.shape[0]
+            want = torch.stack([state[f"{at}.mlp.experts.{e}.{what[4:-5]}_proj.{kind}"] for e in range(count)])
+        elif what:
+            want = state[f"{at}.{block[what]}.{kind}"]
+            if what in ("attn_q", "attn_k") and ARCHITECTURES.get(family, family) == "llama":
                 want = rows_by_hand(want, 4 if what == "attn_q" else 2)
         else:
             want = state[f"{ends[place]}.{kind}"]
+        if family.startswith("gemma") and name.endswith("norm.weight"):
+            want = want + 1  # kept as the distance from 1
         assert np.array_equal(got, want.numpy()), name
-    fused = 2 * 2 * 2 if family == "gpt2" else 0  # two layers, weight and bias, three in one
-    assert len(found) == len(state) - 1 - fused  # the output is the embedding
+    # in two layers: weight and bias, three in one; three and two in one; three kinds of four or five experts
+    fewer = {"gpt2": 2 * 2 * 2, "phi3": 2 * 3, "mixtral": 2 * 3 * 3, "qwen3_moe": 2 * 3 * 4}.get(family, 0)
+    assert len(found) == len(state) - 1 - fewer  # the output is the embedding
 
 
 def test_an_output_of_its_own_is_written(tmp_path: Path) -> None:
@@ -195,7 +203,7 @@ def test_the_tokens_go_round(tmp_path: Path) -> None:
 
 
 def test_a_window_ends_the_promised_context(tmp_path: Path) -> None:
-    folder = folder_of(tmp_path / "model", "mistral", sliding_window=48)
+    folder = gguf_folder(tmp_path / "model", "mistral", sliding_window=48)
     done = export(str(folder), tmp_path / "out", Options(format="gguf"))
     reader = gguf.GGUFReader(next((tmp_path / "out").glob("*.gguf")))
     assert field(reader, "llama.context_length") == 48 and "promises 48 tokens only" in done.notes[0]
@@ -216,52 +224,23 @@ def test_stretched_rotations(tmp_path: Path) -> None:
     assert [field(reader, f"qwen3.rope.scaling.{key}") for key in keys] == ["linear", 2.0, None]
 
 
-YARN = {
-    "rope_type": "yarn",
-    "rope_theta": 10000.0,
-    "factor": 4.0,
-    "original_max_position_embeddings": 32,
-    "beta_fast": 4.0,
-}
-SOME = ["sliding_attention", "full_attention"]
-REFUSED: list[tuple[str, dict[str, Any], str]] = [
-    ("gpt2", {"activation_function": "gelu"}, "llama.cpp's gpt2 has no activation = 'gelu', only 'gelu_tanh'"),
-    ("qwen2", {"head_dim": 16}, "llama.cpp's qwen2 has no 4 heads of 16 in a model 32 wide"),
-    ("qwen3", {"attention_bias": True}, "llama.cpp's qwen3 has no qkv_bias = True, only False"),
-    (
-        "qwen3",
-        {"use_sliding_window": True, "sliding_window": 8, "layer_types": ["sliding_attention", "full_attention"]},
-        "llama.cpp's qwen3 has no sliding",
-    ),
-    ("qwen3", {"rope_parameters": LLAMA3}, "llama.cpp's qwen3 has no rope scaling Llama3"),
-    ("llama", {"rope_parameters": YARN}, "llama.cpp's llama has no rope scaling Yarn"),
-    ("llama", {"hidden_act": "gelu"}, "llama.cpp's llama has no activation = 'gelu', only 'silu'"),
-]
+def test_longrope_keeps_both_sets_of_factors(tmp_path: Path) -> None:
+    short, long = [1.0, 1.25, 1.5, 2.0], [2.0, 4.0, 8.0, 16.0]
+    rope = {"rope_type": "longrope", "rope_theta": 10000.0, "short_factor": short, "long_factor": long}
+    extra = {"rope_parameters": rope, "max_position_embeddings": 256, "original_max_position_embeddings": 128}
+    folder = gguf_folder(tmp_path / "model", "phi3", **extra)
+    done = export(str(folder), tmp_path / "out", Options(format="gguf"))
+    reader = gguf.GGUFReader(next((tmp_path / "out").glob("*.gguf")))
+    found = tensors(reader)
+    assert found["rope_factors_short.weight"].tolist() == short and found["rope_factors_long.weight"].tolist() == long
+    assert field(reader, "phi3.rope.scaling.original_context_length") == field(reader, "phi3.context_length") == 128
+    assert field(reader, "phi3.rope.scaling.attn_factor") == pytest.approx((1 + 1 / 7) ** 0.5)  # log 2 / log 128
+    assert "promises 128 tokens, the length of LongRoPE's short factors" in done.notes[0]
 
 
-@pytest.mark.parametrize(("family", "extra", "message"), REFUSED, ids=[m[12:40] for _, _, m in REFUSED])
-def test_what_llama_cpp_would_compute_otherwise_is_refused(
-    family: str, extra: dict[str, Any], message: str, tmp_path: Path
-) -> None:
-    folder = folder_of(tmp_path / "model", family, **extra)
-    with pytest.raises(ModelError) as caught:
-        export(str(folder), tmp_path / "out", Options(format="gguf"))
-    assert caught.value.message.startswith(message) and "--format hf" in caught.value.hint
-    assert [p.name for p in tmp_path.iterdir() if "home" not in p.name] == ["model"]
-
-
-def test_without_the_package_the_install_line_is_given(
-    qwen_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = importlib.util.find_spec
-    monkeypatch.setattr("sibao.workflows._export_gguf.find_spec", lambda name: None if name == "gguf" else found(name))
-    with pytest.raises(MissingPackage, match="GGUF files needs the package gguf") as caught:
-        export(str(qwen_folder), tmp_path / "out", Options(format="gguf"))
-    assert "sibao[gguf]" in caught.value.hint and not (tmp_path / "out").exists()
-
-
-def test_a_tokenizer_larger_than_the_model_is_refused(tmp_path: Path) -> None:
-    folder = tiny_folder(tmp_path / "model", vocab=320)
-    tiny_tokenizer(400).save(folder)
-    with pytest.raises(ModelError, match=r"has 400 tokens, the model's embedding 320 rows|tokenizer"):
-        export(str(folder), tmp_path / "out", Options(format="gguf"))
+def test_a_vocabulary_of_pieces(tmp_path: Path) -> None:
+    tokenizer = pieces_tokenizer("llama")
+    _, reader = exported(tmp_path, "llama", tokenizer=tokenizer)
+    assert field(reader, "tokenizer.ggml.model") == "llama" and field(reader, "tokenizer.ggml.pre") == "default"
+    assert len(field(reader, "tokenizer.ggml.scores")) == tokenizer.vocab_size == field(reader, "llama.vocab_size")
+    assert field(reader, "tokenizer.ggml.add_space_prefix") is True and field(reader, "tokenizer.ggml.add_bos_token")

@@ -1,95 +1,32 @@
 """Decoders as llama.cpp's GGUF files name and number them: hyperparameters, tensor names, order of rows.
 
 Only what llama.cpp computes exactly is mapped; a model that needs more is refused here, not turned into something else.
-Knows nothing of tokenizers, and does not need the ``gguf`` package. Sources: the GGUF specification (ggml, docs/gguf.md)
-and the architecture lists of the ``gguf`` package.
+Knows nothing of tokenizers, and does not need the ``gguf`` package. Sources: see ``gguf_layouts``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from typing import Any, NoReturn
 
+import torch
 from torch import Tensor
 
 from sibao.core.errors import ModelError
-from sibao.models.base import Rename, rename, to_checkpoint
-from sibao.nn.config import DecoderConfig
+from sibao.models.base import to_checkpoint
+from sibao.models.gguf_layouts import LAYOUTS, Layout
+from sibao.nn.config import DecoderConfig, Experts
 from sibao.nn.decoder import Decoder
-from sibao.nn.scaling import LinearScaling, Llama3Scaling, Scaling, YarnScaling, frequencies
+from sibao.nn.scaling import LinearScaling, Llama3Scaling, LongScaling, YarnScaling, frequencies
 
-_SIZES = frozenset(
+_ELSEWHERE = frozenset(
     ["vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim",
-     "intermediate_size", "max_position_embeddings", "norm_eps", "rope_theta", "tie_word_embeddings", "initializer_range"]
+     "intermediate_size", "max_position_embeddings", "norm_eps", "rope_theta", "tie_word_embeddings",
+     "initializer_range", "experts", "rope_scaling", "sliding_window", "windowed_layers"]
 )  # fmt: skip
-"""Fields of the shape that may have any value."""
-_ELSEWHERE = _SIZES | {"sliding_window", "windowed_layers", "rope_scaling"}
-"""Fields that are not checked by a list of values."""
-
-
-def _both(gguf: str, *decoder: str) -> tuple[Rename, ...]:
-    """Weight and bias of one layer."""
-    return tuple(
-        rename(f"blk.{{i}}.{gguf}.{w}", *(f"layers.{{i}}.{d}.{w}" for d in decoder)) for w in ("weight", "bias")
-    )
-
-
-_ENDS = (
-    rename("token_embd.weight", "embed_tokens.weight"),
-    rename("position_embd.weight", "embed_positions.weight"),
-    rename("output_norm.weight", "norm.weight"),
-    rename("output_norm.bias", "norm.bias"),
-    rename("output.weight", "lm_head.weight"),
-)
-_BLOCK = (
-    *_both("attn_norm", "input_layernorm"),
-    *_both("attn_output", "self_attn.o_proj"),
-    *_both("ffn_norm", "post_attention_layernorm"),
-    *_both("ffn_gate", "mlp.gate_proj"),
-    *_both("ffn_up", "mlp.up_proj"),
-    *_both("ffn_down", "mlp.down_proj"),
-)
-_SPLIT = (
-    *_both("attn_q", "self_attn.q_proj"),
-    *_both("attn_k", "self_attn.k_proj"),
-    *_both("attn_v", "self_attn.v_proj"),
-)
-_FUSED = _both("attn_qkv", "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
-_HEAD_NORMS = (*_both("attn_q_norm", "self_attn.q_norm"), *_both("attn_k_norm", "self_attn.k_norm"))
-
-
-@dataclass(frozen=True)
-class Layout:
-    """One of llama.cpp's architectures.
-
-    ``allowed``: values it computes of the fields that vary; a field not named there must have its default.
-    ``paired``: rotary positions turn neighbouring rows (2i, 2i+1), as in Meta's Llama, instead of halves (i, i + d/2).
-    ``square``: the query heads together must be as wide as the model.
-    """
-
-    architecture: str
-    names: tuple[Rename, ...]
-    allowed: dict[str, tuple[Any, ...]]
-    paired: bool = False
-    square: bool = False
-
-
-_EITHER = (False, True)
-LAYOUTS = {
-    "gpt2": Layout(
-        "gpt2", (*_ENDS, *_BLOCK, *_FUSED),
-        {"norm": ("layer",), "activation": ("gelu_tanh",), "gated_mlp": (False,), "positions": ("learned",),
-         "qkv_bias": (True,), "out_bias": (True,), "mlp_bias": (True,)}, square=True,
-    ),
-    "llama": Layout(
-        "llama", (*_ENDS, *_BLOCK, *_SPLIT), {"qkv_bias": _EITHER, "out_bias": _EITHER, "mlp_bias": _EITHER}, paired=True
-    ),
-    "mistral": Layout("llama", (*_ENDS, *_BLOCK, *_SPLIT), {}, paired=True),
-    "qwen2": Layout("qwen2", (*_ENDS, *_BLOCK, *_SPLIT), {"qkv_bias": (True,)}, square=True),
-    "qwen3": Layout("qwen3", (*_ENDS, *_BLOCK, *_SPLIT, *_HEAD_NORMS), {"qk_norm": (True,)}),
-}  # fmt: skip
-"""Families with a place in GGUF."""
+"""Fields of the shape that may have any value, or are checked by more than a list of values."""
 
 
 def layout_of(family: str, config: Any) -> Layout:
@@ -107,15 +44,21 @@ def layout_of(family: str, config: Any) -> Layout:
     for field in fields(config):
         value = getattr(config, field.name)
         fitting = layout.allowed.get(field.name, (field.default,))
-        if field.name not in _ELSEWHERE and value not in fitting:
+        checked = field.name in layout.allowed or field.name not in _ELSEWHERE
+        if checked and not any(_fits(value, one) for one in fitting):
             _refuse(layout, f"{field.name} = {value!r}", f", only {_words(fitting)}")
-    if layout.square and config.query_size != config.hidden_size:
-        heads = f"{config.num_attention_heads} heads of {config.head_dim}"
-        _refuse(layout, heads, f" in a model {config.hidden_size} wide")
-    if window_of(config) is not None and family != "mistral":
-        _refuse(layout, "sliding window")
-    _scaling(layout, config.rope_scaling)
+    _check_attention(layout, config)
+    _check_experts(layout, config.experts, config.num_hidden_layers)
+    _scaling(layout, config)
     return layout
+
+
+def _fits(value: Any, allowed: Any) -> bool:
+    return isinstance(value, int | float) if allowed is float else bool(value == allowed)
+
+
+def _words(values: tuple[Any, ...]) -> str:
+    return " or ".join("a number" if v is float else repr(v) for v in values)
 
 
 def _refuse(layout: Layout, what: str, only: str = "") -> NoReturn:
@@ -125,29 +68,59 @@ def _refuse(layout: Layout, what: str, only: str = "") -> NoReturn:
     )
 
 
-def _words(values: tuple[Any, ...]) -> str:
-    return " or ".join(repr(v) for v in values)
+def _check_attention(layout: Layout, config: DecoderConfig) -> None:
+    """Width of the heads, what scores are divided by, and where windows are."""
+    heads, layers = config.num_attention_heads, config.num_hidden_layers
+    if layout.square and config.query_size != config.hidden_size:
+        _refuse(layout, f"{heads} heads of {config.head_dim}", f" in a model {config.hidden_size} wide")
+    scalar = config.hidden_size // heads if layers == layout.widest else config.head_dim
+    if config.query_pre_attn_scalar not in (None, scalar):
+        what = f"query_pre_attn_scalar = {config.query_pre_attn_scalar!r}"
+        _refuse(layout, what, f" in a model of {layers} layers, only {scalar}")
+    if (every := layout.slides) is not None:
+        if [config.windowed(i) for i in range(layers)] != [(i + 1) % every > 0 for i in range(layers)]:
+            _refuse(layout, "such row of windows", f", only in all layers but {every}, {2 * every}, {3 * every}…")
+    elif not layout.cut and _window(config) is not None:
+        _refuse(layout, "sliding window")
 
 
-def window_of(config: DecoderConfig) -> int | None:
+def _check_experts(layout: Layout, experts: Experts | None, layers: int) -> None:
+    if experts is not None and len(experts.layers) != layers:
+        _refuse(layout, f"layers without experts ({layers - len(experts.layers)} here)")
+    if experts is not None and not experts.normalized:
+        _refuse(layout, "norm_topk_prob = False", ", only True")
+
+
+def _window(config: DecoderConfig) -> int | None:
     """The sliding window, if there is a layer that it holds in and a text that is longer."""
     holds = any(config.windowed(i) for i in range(config.num_hidden_layers))
     window = config.sliding_window if holds else None
     return window if window is not None and window < config.max_position_embeddings else None
 
 
-def context_of(config: DecoderConfig) -> int:
-    """Tokens that the file promises: with a sliding window no more than fit into it, since llama.cpp's llama has none.
+def context_of(layout: Layout, config: DecoderConfig) -> int:
+    """Tokens that the file promises: no more than one window where llama.cpp has none."""
+    return (_window(config) if layout.cut else None) or config.max_position_embeddings
 
-    Inside one window, with and without it is the same.
-    """
-    return window_of(config) or config.max_position_embeddings
+
+def notes_of(layout: Layout, config: DecoderConfig) -> tuple[str, ...]:
+    """What a user of the file should know."""
+    found = []
+    length = context_of(layout, config)
+    if length < config.max_position_embeddings:
+        found.append(f"llama.cpp does not slide this model's window, so the file promises {length} tokens only")
+    if isinstance(config.rope_scaling, LongScaling):
+        found.append(
+            f"the file promises {length} tokens, the length of LongRoPE's short factors; in a larger context (-c) "
+            "llama.cpp takes the long ones, which are in the file too"
+        )
+    return tuple(found)
 
 
 def hyperparameters(layout: Layout, config: DecoderConfig) -> dict[str, int | float | str]:
     """Metadata of the shape: key → number or word."""
     values: dict[str, int | float | str] = {
-        "context_length": context_of(config),
+        "context_length": context_of(layout, config),
         "embedding_length": config.hidden_size,
         "block_count": config.num_hidden_layers,
         "feed_forward_length": config.intermediate_size,
@@ -160,38 +133,87 @@ def hyperparameters(layout: Layout, config: DecoderConfig) -> dict[str, int | fl
     else:
         values["attention.layer_norm_rms_epsilon"] = config.norm_eps
         values["attention.key_length"] = values["attention.value_length"] = config.head_dim
-        values["rope.dimension_count"] = config.head_dim
+        values["rope.dimension_count"] = config.rotary_size
         values["rope.freq_base"] = float(config.rope_theta)
-        values |= _scaling(layout, config.rope_scaling)
+    values |= _scaling(layout, config) | _where_there(layout, config)
     return {f"{layout.architecture}.{key}": value for key, value in values.items()}
 
 
-def _scaling(layout: Layout, scaling: Scaling | None) -> dict[str, int | float | str]:
-    """Keys of a stretched rotation. Llama 3's is a tensor instead, see ``tensors``."""
-    if scaling is None or (isinstance(scaling, Llama3Scaling) and layout.paired):
+def _where_there(layout: Layout, config: DecoderConfig) -> dict[str, int | float | str]:
+    """Keys of what only some models have."""
+    found: dict[str, float | None] = {
+        "attn_logit_softcapping": config.attention_softcap,
+        "final_logit_softcapping": config.logit_softcap,
+        "rope.freq_base_swa": config.local_rope_theta,
+    }
+    values: dict[str, int | float | str] = {key: float(v) for key, v in found.items() if v is not None}
+    if layout.slides is not None and config.sliding_window is not None:
+        values["attention.sliding_window"] = config.sliding_window
+    if (experts := config.experts) is not None:
+        values["expert_count"], values["expert_used_count"] = experts.count, experts.per_token
+        values["expert_feed_forward_length"] = experts.intermediate_size
+    return values
+
+
+def _scaling(layout: Layout, config: DecoderConfig) -> dict[str, int | float | str]:
+    """Keys of a stretched rotation; the factors of Llama 3's and of LongRoPE are tensors, see ``tensors``."""
+    scaling = config.rope_scaling
+    if scaling is None:
         return {}
-    if isinstance(scaling, LinearScaling):
-        return {"rope.scaling.type": "linear", "rope.scaling.factor": scaling.factor}
-    plain = YarnScaling(scaling.factor or 1.0, scaling.original_max_position_embeddings)
-    if not isinstance(scaling, YarnScaling) or scaling != plain:  # llama.cpp takes the paper's constants
+    if not isinstance(scaling, layout.scalings):
         _refuse(layout, f"rope scaling {scaling!r}")
-    return {
-        "rope.scaling.type": "yarn", "rope.scaling.factor": scaling.factor,
-        "rope.scaling.original_context_length": scaling.original_max_position_embeddings,
-    }  # fmt: skip
+    if isinstance(scaling, LinearScaling):
+        return {"rope.scaling.type": "linear", "rope.scaling.factor": float(scaling.factor)}
+    original = {"rope.scaling.original_context_length": scaling.original_max_position_embeddings}
+    if isinstance(scaling, LongScaling):
+        return {"rope.scaling.attn_factor": float(scaling.attention), **original}
+    if isinstance(scaling, YarnScaling):
+        # llama.cpp takes the paper's constants
+        if scaling != YarnScaling(scaling.factor, scaling.original_max_position_embeddings):
+            _refuse(layout, f"rope scaling {scaling!r}")
+        return {"rope.scaling.type": "yarn", "rope.scaling.factor": float(scaling.factor), **original}
+    return {}
 
 
 def tensors(layout: Layout, model: Decoder) -> Iterator[tuple[str, Tensor]]:
-    """Tensors under their GGUF names, [out, in], rows in the order that llama.cpp wants; a tied output is left out."""
-    state = {k: v.detach() for k, v in model.state_dict().items() if k not in model.tied}
+    """Tensors under their GGUF names, [out, in], rows in the order that llama.cpp wants; a tied output is left out.
+
+    Those that are joined or turned are made when their layer's turn comes; experts are stacked, [experts, out, in].
+    """
     config = model.config
     heads = {"attn_q": config.num_attention_heads, "attn_k": config.num_key_value_heads}
-    for name, tensor in to_checkpoint(layout.names, state).items():
-        kind = name.split(".")[-2]
-        yield name, paired_rows(tensor, heads[kind]) if layout.paired and kind in heads else tensor
-    if isinstance(scaling := config.rope_scaling, Llama3Scaling):  # how often slower each pair turns
+    for part in _parts(model):
+        for name, tensor in to_checkpoint(layout.names, part).items():
+            kind = name.split(".")[-2]
+            if layout.paired and kind in heads:
+                tensor = paired_rows(tensor, heads[kind])
+            if config.norm == "rms_offset" and kind.endswith("_norm"):
+                tensor = tensor.float() + 1  # kept as the distance from 1
+            yield name, tensor
+    yield from _factors(config)
+
+
+def _factors(config: DecoderConfig) -> Iterator[tuple[str, Tensor]]:
+    """How often slower each rotary pair turns than without scaling, where llama.cpp reads it from tensors."""
+    scaling = config.rope_scaling
+    if isinstance(scaling, Llama3Scaling):
         size, theta = config.rotary_size, config.rope_theta
         yield "rope_freqs.weight", frequencies(size, theta) / scaling.frequencies(size, theta)
+    if isinstance(scaling, LongScaling):
+        yield "rope_factors_long.weight", torch.tensor(scaling.long_factor)
+        yield "rope_factors_short.weight", torch.tensor(scaling.short_factor)
+
+
+def _parts(model: Decoder) -> Iterator[Mapping[str, Tensor]]:
+    """The model's tensors, a layer at a time; of experts those of one kind are one, ``mlp.experts.gate_proj.weight``."""
+    parts: dict[str, dict[str, list[Tensor]]] = {}
+    for name, tensor in model.state_dict().items():
+        if name not in model.tied:
+            layer = name.split(".")[1] if name.startswith("layers.") else ""
+            one = re.sub(r"\.experts\.\d+\.", ".experts.", name)
+            parts.setdefault(layer, {}).setdefault(one, []).append(tensor.detach())
+    for part in parts.values():
+        yield {name: torch.stack(found) if ".experts." in name else found[0] for name, found in part.items()}
 
 
 def paired_rows(tensor: Tensor, heads: int) -> Tensor:

@@ -22,6 +22,8 @@ TOKENIZER_FILES = (
 )  # fmt: skip
 """Files that go along as they are. Code (``*.py``) never does."""
 GENERATION = "generation_config.json"
+HEAD = ("architectures", "id2label", "label2id", "problem_type", "num_labels")
+"""Keys of ``config.json`` that tell of a head."""
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "KI": 2**10, "MI": 2**20, "GI": 2**30}
 
 
@@ -80,14 +82,19 @@ def copy_beside(source: Path, target: Path) -> None:
         write_text(target / "tokenizer.json", Tokenizer.load(source).backend.to_str(pretty=True))
 
 
-def write_config(source: Path, target: Path) -> None:
+def write_config(source: Path, target: Path, *, head: bool = False) -> None:
     """``config.json`` as the source has it, every key of it, with the precision that the weights have now.
 
     ``target`` holds what ``save_model`` wrote: the precision, and the architecture where the source names none.
+
+    Args:
+        head: the model got a head that the source has not (with an adapter): what tells of it is ``target``'s.
     """
     written, config = read_json(target / "config.json"), read_json(source / "config.json")
     for name in ("torch_dtype", "_name_or_path", "auto_map", "quantization_config"):
         config.pop(name, None)
+    if head:
+        config = {k: v for k, v in config.items() if k not in HEAD} | {k: written[k] for k in HEAD if k in written}
     config = {"architectures": written.get("architectures")} | config | {"dtype": written["dtype"]}
     write_text(target / "config.json", dumps(config))
     if not (target / GENERATION).is_file():

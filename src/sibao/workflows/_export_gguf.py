@@ -11,10 +11,11 @@ from torch import Tensor
 
 from sibao.core.errors import MissingPackage, ModelError
 from sibao.core.paths import atomic_path
-from sibao.models.gguf import hyperparameters, layout_of, tensors
+from sibao.models.gguf import hyperparameters, layout_of, notes_of, tensors
+from sibao.models.gguf_layouts import Layout
 from sibao.nn.decoder import Decoder
 from sibao.nn.network import Network
-from sibao.text.gguf import Vocabulary, vocabulary
+from sibao.text.gguf import vocabulary
 from sibao.text.tokenizer import Tokenizer
 
 TYPES = {"fp32": "F32", "fp16": "F16", "bf16": "BF16", "q8_0": "Q8_0"}
@@ -35,12 +36,15 @@ def require_package() -> None:
 
 def write_gguf(
     path: Path, model: Network, family: str, tokenizer: Tokenizer, precision: str, general: dict[str, Any]
-) -> Vocabulary:
+) -> tuple[str, ...]:
     """Write a model with its tokenizer into one file, atomically.
 
     Args:
-        precision: a key of ``TYPES``; norms, biases and learned positions stay fp32, as llama.cpp has them.
+        precision: a key of ``TYPES``; norms, biases, routers and learned positions stay fp32, as llama.cpp has them.
         general: name, licence, languages: keys of ``general.`` without the prefix.
+
+    Returns:
+        what a user of the file should know.
 
     Raises:
         ModelError: the model or its tokenizer has no place in the format.
@@ -59,10 +63,9 @@ def write_gguf(
             _put(writer, key, value)
         for key, value in {**hyperparameters(layout, model.config), **words.metadata()}.items():
             _put(writer, key, value)
-        named = dict(tensors(layout, model))
-        _write_tensors(writer, named, precision)
+        _write_tensors(writer, layout, model, precision)
         writer.close()
-    return words
+    return words.notes + notes_of(layout, model.config)
 
 
 def _metadata(architecture: str, precision: str, general: dict[str, Any]) -> dict[str, Any]:
@@ -87,32 +90,27 @@ def _put(writer: Any, key: str, value: Any) -> None:
         writer.add_array(key, value)
 
 
-def _write_tensors(writer: Any, named: dict[str, Tensor], precision: str) -> None:
-    """Names and places first, then the numbers, each converted when its turn comes."""
+def _write_tensors(writer: Any, layout: Layout, model: Decoder, precision: str) -> None:
+    """Names and places first, then the numbers, each made and converted when its turn comes."""
     import gguf
+    import numpy as np
 
-    kinds = {name: _type(name, tensor, TYPES[precision]) for name, tensor in named.items()}
-    for name, tensor in named.items():
-        kind = gguf.GGMLQuantizationType[kinds[name]]
-        shape, count = list(tensor.shape), tensor.numel()
+    for name, tensor in tensors(layout, model):
+        kind = gguf.GGMLQuantizationType[_type(name, tensor, TYPES[precision])]
         block, size = gguf.GGML_QUANT_SIZES[kind]
-        writer.add_tensor_info(name, shape, _float32(), count // block * size, raw_dtype=kind)
+        count = tensor.numel() // block * size
+        writer.add_tensor_info(name, list(tensor.shape), np.dtype(np.float32), count, raw_dtype=kind)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_ti_data_to_file()
-    for name, tensor in named.items():
+    for name, tensor in tensors(layout, model):
+        kind = gguf.GGMLQuantizationType[_type(name, tensor, TYPES[precision])]
         numbers = tensor.to(torch.float32).contiguous().numpy()
-        writer.write_tensor_data(gguf.quants.quantize(numbers, gguf.GGMLQuantizationType[kinds[name]]))
-
-
-def _float32() -> Any:
-    import numpy as np
-
-    return np.dtype(np.float32)
+        writer.write_tensor_data(gguf.quants.quantize(numbers, kind))
 
 
 def _type(name: str, tensor: Tensor, wanted: str) -> str:
     """The type that a tensor is kept in: rows that are no whole number of blocks are not quantized but F16."""
-    if tensor.dim() < 2 or name.startswith("position_embd"):
+    if tensor.dim() < 2 or name.startswith("position_embd") or "ffn_gate_inp" in name:
         return "F32"
     return "F16" if wanted == "Q8_0" and tensor.shape[-1] % _BLOCK else wanted

@@ -13,11 +13,12 @@ from typing import Any, Literal
 import torch
 
 from sibao.core.errors import BadInput, UnknownName
+from sibao.models._adapter_head import LABELS
 from sibao.models.adapter import CONFIG, WEIGHTS, base_of, load_adapter
 from sibao.models.folder import load_network, read_config, save_model
-from sibao.models.gguf import window_of
 from sibao.models.names import Source, resolve
 from sibao.models.weights import SHARD_BYTES, read_json
+from sibao.nn.encoder import Encoder
 from sibao.nn.lora import merge_lora
 from sibao.nn.network import Network
 from sibao.workflows._export_card import Card, called, read_card, write_card
@@ -149,7 +150,7 @@ class _Export:
     def _write_hf(self, network: Network, folder: Path) -> None:
         shard = SHARD_BYTES if self.options.shard_size is None else size_of(self.options.shard_size)
         save_model(network, folder, self.family, dtype=_DTYPES[self.precision], shard_bytes=shard)
-        write_config(self.source.folder, folder)
+        write_config(self.source.folder, folder, head=self.source.adapter is not None and isinstance(network, Encoder))
         copy_beside(self.source.folder, folder)
 
     def _write_gguf(self, network: Network, folder: Path) -> None:
@@ -160,16 +161,14 @@ class _Export:
         card = read_card(self.source.folder)[0]
         languages = [card["language"]] if isinstance(card.get("language"), str) else card.get("language")
         general = {"name": self.name, "license": card.get("license"), "languages": languages}
-        words = write_gguf(file, network, self.family, tokenizer, self.precision, general)
-        self.notes += words.notes
-        if (window := window_of(network.config)) is not None:
-            self.notes.append(
-                f"llama.cpp does not slide this model's window, so the file promises {window} tokens only"
-            )
+        self.notes += write_gguf(file, network, self.family, tokenizer, self.precision, general)
 
     def _write_adapter(self, folder: Path) -> None:
-        for name in (CONFIG, WEIGHTS):
-            shutil.copyfile((self.source.adapter or self.source.folder) / name, folder / name)
+        adapter = self.source.adapter or self.source.folder
+        for name in (CONFIG, WEIGHTS, LABELS):
+            if name != LABELS or (adapter / name).is_file():
+                (folder / name).parent.mkdir(exist_ok=True)
+                shutil.copyfile(adapter / name, folder / name)
         copy_beside(self.source.folder, folder)
         self.precision = "as trained"
 
@@ -190,18 +189,10 @@ class _Export:
                 tags=["lora"] if self.options.format == "adapter" else [],
             ),
         )  # fmt: skip
-        files = {p.name: p.stat().st_size for p in sorted(folder.iterdir())}
-        return Exported(
-            "",
-            self.options.format,
-            self.family,
-            self.precision,
-            count,
-            self.options.merge,
-            files,
-            len(scores),
-            self.notes,
-        )
+        found = sorted(p for p in folder.rglob("*") if p.is_file())
+        files = {p.relative_to(folder).as_posix(): p.stat().st_size for p in found}
+        done = "", self.options.format, self.family, self.precision, count, self.options.merge
+        return Exported(*done, files, len(scores), self.notes)
 
 
 def _usage(format: str, name: str, base: str) -> str:
