@@ -346,11 +346,11 @@ def test_an_answer_that_the_template_changes(broken: Path) -> None:
     assert failed(report) == {"loss_mask"} and "changes the text of an answer" in got(report, "loss_mask")
 
 
-def test_a_family_that_is_not_here_is_said_not_failed(broken: Path) -> None:
+def test_weights_of_another_family_than_config_names(broken: Path) -> None:
     edit(broken / "config.json", model_type="bloom")
     report = quick(broken)
-    assert report.kind == "unknown" and any("no family 'bloom'" in line for line in report.not_checked)
-    assert status(report, "stop_ids") == "ok" and "weights" not in {f.name for f in report.findings}
+    assert report.kind == "decoder" and any("no family 'bloom'" in line for line in report.not_checked)
+    assert status(report, "stop_ids") == "ok" and failed(report) == {"weights"}
 
 
 def test_files_of_another_form_are_findings(broken: Path) -> None:

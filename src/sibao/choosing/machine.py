@@ -1,4 +1,4 @@
-"""What this machine gives: memory that is free, and how fast it multiplies. Measured in a fraction of a second each."""
+"""What this machine gives: memory that is free, and how fast it multiplies. Measured once, then read from the cache."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -57,7 +58,39 @@ def look(folder: Path) -> Place:
 
 
 def measure(precision: str) -> Rates:
-    """Time two products in that precision, on the threads that PyTorch has now."""
+    """How fast two products in that precision are on the threads that PyTorch has now.
+
+    Timed once for each precision, number of threads, processor and version; kept in the cache beside ``base_bytes``.
+    """
+    file = cache_dir() / "rates.json"
+    key = f"{_versions()} cpu {machine().cpu} of {machine().cores} cores"
+    own = f"{precision} on {torch.get_num_threads()} threads"
+    known = _known(file, key)
+    try:
+        found = Rates(precision, float(known[own]["bandwidth"]), float(known[own]["arithmetic"]))
+        if found.bandwidth > 0 and found.arithmetic > 0:
+            return found
+    except (ValueError, KeyError, TypeError):
+        pass
+    found = _timed(precision)
+    speeds = {"bandwidth": found.bandwidth, "arithmetic": found.arithmetic}
+    write_text(file, json.dumps({key: {**known, own: speeds}}) + "\n")
+    return found
+
+
+def _versions() -> str:
+    return f"python {machine().python} torch {torch.__version__} sibao {version('sibao')}"
+
+
+def _known(file: Path, key: str) -> dict[str, Any]:
+    """What a file of the cache holds under a key; nothing where it is missing, damaged or of another version."""
+    try:
+        return dict(json.loads(file.read_text(encoding="utf-8"))[key])
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _timed(precision: str) -> Rates:
     dtype = DTYPES[precision]
     columns = 4096
     matrix = torch.ones(_MATRIX_BYTES // dtype.itemsize // columns, columns, dtype=dtype)
@@ -85,11 +118,11 @@ def base_bytes() -> dict[str, int]:
     Measured in processes of their own on a model of a few kilobytes, once for each version; kept in the cache.
     """
     file = cache_dir() / "base-memory.json"
-    key = f"python {machine().python} torch {torch.__version__} sibao {version('sibao')}"
+    key = _versions()
+    known = _known(file, key)
     try:
-        known = json.loads(file.read_text(encoding="utf-8"))
-        return {kind: int(known[key][kind]) for kind in ("inference", "training")}
-    except (OSError, ValueError, KeyError, TypeError):
+        return {kind: int(known[kind]) for kind in ("inference", "training")}
+    except (ValueError, KeyError, TypeError):
         pass
     found = {kind: _base(kind) for kind in ("inference", "training")}
     write_text(file, json.dumps({key: found}) + "\n")

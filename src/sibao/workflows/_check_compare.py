@@ -16,6 +16,9 @@ from sibao.workflows._check_types import Backend, Difference, Finding, Status, v
 ROUNDING = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
 """Largest difference of two logits that rounding explains, as a share of the largest logit (of 1, if that is smaller)."""
 
+_NOT_COMPUTED = ("_", "architectures", "dtype", "output_", "return_", "transformers_version", "use_cache")
+"""How keys begin in configs of Transformers that do not change what a network computes."""
+
 
 @dataclass(frozen=True)
 class Question:
@@ -117,13 +120,20 @@ def config_finding(ours: Any, theirs: Any) -> Finding:
         got = f"{type(ours).__name__} here, {type(theirs).__name__} there"
         hint = "compare with the original of this model"
         return Finding("against_config", "fail", got, "the same kind of network", hint)
-    odd = [f.name for f in fields(ours) if getattr(ours, f.name) != getattr(theirs, f.name)]
-    odd = [
-        name for name in odd if name not in ("initializer_range", "init_std") and "dropout" not in name
-    ]  # of training
-    faults = [f"{name} is {getattr(ours, name)} here, {getattr(theirs, name)} there" for name in odd]
+    here, there = _values(ours), _values(theirs)
+    odd = [name for name in here if here[name] != there.get(name)]
+    odd = [name for name in odd if "init" not in name and "drop" not in name]  # of training
+    faults = [f"{name} is {here[name]} here, {there.get(name)} there" for name in odd]
     fine, hint = "every value that decides what is computed is the same", f"correct {', '.join(odd)} in config.json"
     return verdict("against_config", faults, fine, "the same values", hint)
+
+
+def _values(config: Any) -> dict[str, Any]:
+    """The values of a shape, or of a config of Transformers without what says how to run it."""
+    if not hasattr(config, "to_dict"):
+        return {f.name: getattr(config, f.name) for f in fields(config)}
+    data: dict[str, Any] = config.to_dict()
+    return {key: value for key, value in data.items() if not key.startswith(_NOT_COMPUTED)}
 
 
 def tokenizer_finding(ours: Tokenizer, theirs: Tokenizer) -> Finding:

@@ -14,7 +14,9 @@ STARTS = {"marian": 58100, "mt5": 0}
 
 
 def kind_findings(subject: Subject, tokenizer: Tokenizer) -> Iterator[Finding]:
-    """The checks of the subject's kind; none for a decoder."""
+    """The checks of the subject's kind; none for a decoder, nor for a family whose habits are not known."""
+    if subject.shape is None:
+        return
     if subject.kind == "encoder-decoder":
         yield _decoder_start(subject, tokenizer)
         yield _source_end(subject, tokenizer)

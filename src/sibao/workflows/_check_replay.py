@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -26,15 +27,16 @@ CACHED, UNCACHED = "sibao, cached", "sibao, uncached"
 Writer = LocalModel | Seq2SeqModel
 
 
-def question(model: Writer, count: int) -> Question:
-    """The longest part of the sample conversation that the model can hold with an answer of ``count`` tokens.
+def question(model: Writer, count: int, *, source: bool = False) -> Question:
+    """The longest part of the sample conversation that the model can hold with an answer of ``count`` tokens; beside it
+    where the model reads a ``source``.
 
     Raises:
         ModelError: not even two words fit.
     """
     texts = [str(m["content"]) for m in CONVERSATION]
     asked: list[Prompt] = ["\n".join(texts[:3]), texts[0], "你好"]
-    source = isinstance(model, Seq2SeqModel)
+    source = source or isinstance(model, Seq2SeqModel)
     if not source and model.tokenizer.has_template:
         asked[:2] = [CONVERSATION[:3], CONVERSATION[:1]]
     ends = model.known.defaults.eos_ids if isinstance(model, Seq2SeqModel) else model.tokenizer.eos_ids
@@ -94,16 +96,24 @@ def cached(model: Writer, asked: Question) -> Trace:
     """The answer of the engine, as users get it; its logits are taken where a request may change them."""
     if isinstance(model, Seq2SeqModel):
         return _written(model, asked, SourceSteps(model.model, [asked.ids], asked.count))
+    stops = frozenset(asked.ends)
+    return recorded(model.engine, Request("check", asked.ids, stop_ids=stops, max_tokens=asked.count))
+
+
+def recorded(engine: Any, request: Request) -> Trace:
+    """A request's tokens, the one that ends it included, and the logits of each choice.
+
+    Raises:
+        ModelError: the engine failed.
+    """
     seen: list[Tensor] = []
 
     def record(_: list[int], logits_V: Tensor) -> Tensor:
         seen.append(logits_V.detach().float().clone())
         return logits_V
 
-    stops = frozenset(asked.ends)
-    request = Request("check", asked.ids, stop_ids=stops, max_tokens=asked.count, processors=(record,))
     tokens: list[int] = []
-    with model.engine.submit(request) as events:
+    with engine.submit(replace(request, processors=(record,))) as events:
         for event in events:
             tokens += event.token_ids
             if event.error:

@@ -4,7 +4,7 @@ code that comes with a model is run."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from functools import partial
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from sibao.core.errors import ModelError
+from sibao.models._adapter_head import LABELS
 from sibao.providers._transformers_load import quiet
 from sibao.text.chat import render
 from sibao.text.tokenizer import Tokenizer
@@ -49,7 +50,7 @@ def tokenizer_findings(subject: Subject, tokenizer: Tokenizer) -> Iterator[Findi
             got = f"Transformers cannot load this tokenizer: {type(error).__name__}: {str(error)[:200]}"
             yield Finding(name, "fail", got, "a tokenizer that both can load", "correct tokenizer_config.json")
             return
-        source = subject.kind == "encoder-decoder"
+        source = subject.kind == "encoder-decoder" and subject.shape is not None
         encode = tokenizer.encode_source if source else partial(tokenizer.encode, add_special_tokens=True)
         pairs = {probe: (encode(text), list(theirs(text)["input_ids"])) for probe, text in PROBES.items()}
         if source:
@@ -75,25 +76,43 @@ def _near(tokenizer: Tokenizer, ids: Sequence[int], place: int) -> str:
     return shown(tokenizer, ids[place : place + 2]) if place < len(ids) else "(the end)"
 
 
+def _refuse_holes(model: Any, missing: Iterable[str]) -> None:
+    """A head that is not in the file would be random; a pooler that no head reads is no fault."""
+    lacking = sorted(name for name in missing if "pooler." not in name)
+    if lacking:
+        raise ModelError(f"{len(lacking)} tensors are missing: {', '.join(lacking[:3])}", hint="copy the weights again")
+    odd = [name for name, weight in model.named_parameters() if not bool(weight.isfinite().all())]
+    if odd:
+        raise ModelError(f"{odd[0]} holds values that are not numbers", hint="the file is damaged")
+
+
 class Reference:
     """The same folder, run by Transformers.
 
     Args:
         auto: name of the class that loads it, ``AutoModelForCausalLM`` say. dtype: precision of its weights.
+        whole: nothing else has looked at its weights, so they must all be there and be numbers.
 
     Raises:
-        ModelError: Transformers cannot load it.
+        ModelError: Transformers cannot load it; or, with ``whole``, weights are missing or damaged.
     """
 
-    def __init__(self, subject: Subject, auto: str, dtype: torch.dtype) -> None:
+    def __init__(self, subject: Subject, auto: str, dtype: torch.dtype, *, whole: bool = False) -> None:
         import transformers
 
         with quiet(logging.CRITICAL):
             try:
                 loader = getattr(transformers, auto)
-                model = loader.from_pretrained(
-                    str(subject.folder), dtype=dtype, local_files_only=True, trust_remote_code=False
-                )
+                head = (
+                    subject.adapter / LABELS if subject.adapter is not None else None
+                )  # a head that the adapter brings
+                more: dict[str, Any] = {}
+                if head is not None and head.is_file():
+                    more["config"] = transformers.AutoConfig.from_pretrained(str(head.parent), local_files_only=True)
+                model, info = loader.from_pretrained(
+                    str(subject.folder), dtype=dtype, local_files_only=True, trust_remote_code=False,
+                    use_safetensors=True, output_loading_info=True, **more,
+                )  # fmt: skip
                 if subject.adapter is not None:
                     from peft import PeftModel
 
@@ -102,6 +121,8 @@ class Reference:
             except Exception as error:  # it raises whatever its parts raise
                 what = f"Transformers cannot load it: {type(error).__name__}: {str(error)[:200]}"
                 raise ModelError(what, hint="what Sibao loads and Transformers refuses is worth a look") from None
+        if whole:
+            _refuse_holes(model, info["missing_keys"])
         self.model: Any = model.eval()
 
     @torch.inference_mode()

@@ -89,11 +89,14 @@ class Subject:
     family: str | None = None
     shape: Any = None
     tokenizer: Tokenizer | None = None
+    is_foreign: bool = False
+    foreign: Kind = "unknown"
+    """Whether only Transformers has its network, and what that is."""
 
     @property
     def kind(self) -> Kind:
         """What its network is."""
-        return KINDS.get(type(self.shape), "unknown")
+        return KINDS.get(type(self.shape), self.foreign)
 
 
 def verdict(name: str, faults: Sequence[str], fine: str, wanted: str, hint: str) -> Finding:

@@ -21,6 +21,8 @@ from sibao.nn.network import Network
 from sibao.text.tokenizer import Tokenizer
 from sibao.workflows._check_types import Finding, Subject, verdict
 
+Place = tuple[Path, str]
+"""A file and the name of a tensor in it."""
 DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "F64": "float64"}
 """Number formats of safetensors, as config.json names them."""
 BASES = (1e4, 1e5, 5e5, 1e6, 1e7)
@@ -52,7 +54,7 @@ def header_findings(subject: Subject) -> Iterator[Finding]:
         return
     faults = []
     for name, source in network.tied.items():
-        if name in where and source in where and not _equal(where[name], where[source]):
+        if name in where and source in where and not equal(where[name], where[source]):
             faults.append(
                 f"config.json ties {where[name][1]} to {where[source][1]}, but the file holds different values"
             )
@@ -102,8 +104,10 @@ def _checkpoint_name(subject: Subject, name: str) -> str:
     return next((r.checkpoint for r in rules if r.fused == (name,) and not r.alias), name)
 
 
-def _equal(one: tuple[Path, str], other: tuple[Path, str]) -> bool:
-    def read(place: tuple[Path, str]) -> Tensor:
+def equal(one: Place, other: Place) -> bool:
+    """Whether two stored tensors are the same."""
+
+    def read(place: Place) -> Tensor:
         with safe_open(place[0], framework="pt") as file:
             tensor: Tensor = file.get_tensor(place[1])
         return tensor

@@ -21,7 +21,9 @@ from sibao.providers._encoder import EncoderModel
 from sibao.providers._seq2seq import Seq2SeqModel
 from sibao.providers.load import load
 from sibao.providers.local import LocalModel
+from sibao.providers.transformers import TransformersModel
 from sibao.text.tokenizer import Tokenizer
+from sibao.workflows import _check_foreign as foreign
 from sibao.workflows import _check_samples as samples_
 from sibao.workflows import _check_transformers as transformers_
 from sibao.workflows import _check_weights as weights
@@ -90,13 +92,15 @@ def check(name: str, options: Options | None = None) -> CheckReport:
     with progress(4, "check", unit="part", quiet=options.quiet) as bar:
         _files(subject, checked)
         if servers and subject.kind == "encoder":
-            refuse_server(name, subject.shape.head)
+            refuse_server(name, subject.shape.head if subject.shape is not None else foreign.head_of(subject))
         bar.advance()
         _tokens(subject, checked, options)
         bar.advance()
         model = _weights(subject, checked)
         bar.advance()
-        if model is not None:
+        if reason := foreign.unreplayed(model):
+            checked.not_checked.append(reason)
+        elif model is not None:
             checked.findings += guarded("replay", _taken(_replays(subject, model, servers, checked, options), checked))
         elif options.url or options.against:
             checked.not_checked.append("--url and --against: this model does not run here, so nothing can be compared")
@@ -115,7 +119,10 @@ def _files(subject: Subject, checked: CheckReport) -> None:
         yield from rope_findings(subject.config)
         name = subject.config.get("model_type")
         if isinstance(name, str) and not is_family(name):
-            checked.not_checked.append(f"this engine: it has no family {name!r} (transformers:NAME may run it)")
+            checked.not_checked.append(f"this engine: it has no family {name!r}; what follows runs in Transformers")
+            if transformers_.installed():
+                checked.kind = subject.foreign = foreign.foreign_kind(subject.folder)
+                subject.is_foreign = True
             return
         subject.family, subject.shape = read_config(subject.folder)
         checked.kind = subject.kind
@@ -158,7 +165,7 @@ def _sampled(tokenizer: Tokenizer, checked: CheckReport, options: Options) -> It
 
 def _weights(subject: Subject, checked: CheckReport) -> Any:
     """The loaded model, or None where it cannot be."""
-    if subject.shape is None:
+    if subject.shape is None and (not subject.is_foreign):
         checked.not_checked.append("weights and logits: no network for this config.json")
         return None
     loaded: list[Any] = []
@@ -167,12 +174,13 @@ def _weights(subject: Subject, checked: CheckReport) -> Any:
         loaded.append(load(subject.name))
         yield weights.weight_finding(subject, network_of(loaded[0]))
 
-    checked.findings += guarded("tied_weights", weights.header_findings(subject))
+    if subject.shape is not None:
+        checked.findings += guarded("tied_weights", weights.header_findings(subject))
     checked.findings += guarded("weights", read())
     if not loaded:
         checked.not_checked.append("logits: the weights cannot be loaded")
         return None
-    if subject.kind == "decoder" and subject.tokenizer is not None:
+    if subject.shape is not None and subject.kind == "decoder" and subject.tokenizer is not None:
         network = network_of(loaded[0])
         if sum(p.numel() for p in network.parameters()) <= SMALL:
             checked.findings += guarded("rope_evidence", weights.rope_evidence(network, subject.tokenizer))
@@ -193,14 +201,19 @@ def _replays(
     subject: Subject, model: Any, servers: Sequence[Server], checked: CheckReport, options: Options
 ) -> Iterator[Found]:
     """The model beside every back end that is there."""
-    encoder = isinstance(model, EncoderModel)
-    replay: Answers | Readings = Readings(model, subject.folder) if encoder else Answers(model, options.tokens)
-    if encoder:
+    replay: Answers | Readings
+    if isinstance(model, TransformersModel):
+        replay = foreign.foreign_replay(subject, model, options.tokens)
+    elif isinstance(model, EncoderModel):
+        replay = Readings(model, subject.folder)
+    else:
+        replay = Answers(model, options.tokens)
+    if isinstance(replay, Readings):
         checked.not_checked.append("greedy answers: an encoder writes nothing; its states or logits are compared")
     if replay.first is not None:
         checked.backends.append(replay.first)
     yield from replay.alone()
-    if transformers_.installed():
+    if subject.shape is not None and transformers_.installed():
         try:
             yield replay.with_transformers(subject)
         except ModelError as error:
