@@ -55,7 +55,7 @@ SECTIONS = {
 }
 MEANINGS = {
     "model.base": "A model name to train further (`finetune`). Leave out `family` and `config` then.",
-    "model.family": "`model_type` of a new model: gpt2, llama, mistral, qwen2, qwen3.",
+    "model.family": "`model_type` of a new model: any family of [models.md](models.md).",
     "model.config": "Shape of a new model, in the keys of its `config.json`. `vocab_size` is taken from the tokenizer.",
     "model.context": "With `base`: the longest text, in tokens, that the finished model says it holds, where training saw "
     "none longer. None: that of the base.",
