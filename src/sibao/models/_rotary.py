@@ -64,7 +64,7 @@ def _scaling(keys: Keys, parameters: Mapping[str, Any], kinds: Mapping[str, str]
     known = {f.name: f for f in fields(form)} if form else {}
     given = {k: v for k, v in parameters.items() if k not in ("rope_type", "type", "rope_theta")}
     if unknown := sorted(given.keys() - known.keys() | given.keys() & {EXTENDED}):
-        raise UnsupportedModel(
+        raise ModelError(
             f"config.json has rope parameters this version does not know: {', '.join(unknown)}",
             hint="positions would be wrong without them",
         )

@@ -87,10 +87,13 @@ class Keys:
             )
         return value
 
+    def unread(self) -> list[str]:
+        """Keys that nobody read and that are not known to be neutral."""
+        return sorted(k for k in self.data if k not in self.used and k not in NEUTRAL)
+
     def finish(self) -> None:
         """Refuse keys that nobody read and that are not known to be neutral."""
-        unknown = sorted(k for k in self.data if k not in self.used and k not in NEUTRAL)
-        if unknown:
+        if unknown := self.unread():
             raise UnsupportedModel(
                 f"config.json has keys this version does not know: {', '.join(unknown)}",
                 hint="loading would ignore them and compute something else",

@@ -6,6 +6,7 @@ Weights are safetensors only; pickles are refused. Knows nothing of tokenizers.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,7 +17,15 @@ from sibao.core.errors import ModelError, UnsupportedModel
 from sibao.core.names import load_module, module_names
 from sibao.core.paths import write_text
 from sibao.models.base import Keys, Rename, to_checkpoint
-from sibao.models.weights import SHARD_BYTES, fit_weights, open_weights, read_json, refuse_lies, write_shards
+from sibao.models.weights import (
+    SHARD_BYTES,
+    fit_weights,
+    named_weights,
+    open_weights,
+    read_json,
+    refuse_lies,
+    write_shards,
+)
 from sibao.nn.config import DecoderConfig
 from sibao.nn.decoder import Decoder
 from sibao.nn.encoder import Encoder
@@ -33,6 +42,15 @@ NETWORKS: dict[type[Any], type[Network]] = {DecoderConfig: Decoder, EncoderConfi
 
 MAX_LAYERS = 10_000
 """Layers of a model at most; published ones have one or two hundred."""
+SIZES = frozenset(
+    [
+        *("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "head_dim"),
+        *("num_key_value_heads", "max_position_embeddings", "n_embd", "n_layer", "n_head", "n_positions", "n_inner"),
+        *("d_model", "d_ff", "d_kv", "num_layers", "num_heads", "encoder_layers", "decoder_layers"),
+        *("encoder_attention_heads", "decoder_attention_heads", "encoder_ffn_dim", "decoder_ffn_dim"),
+    ]
+)
+"""Keys of config.json, whatever the family, that are sizes."""
 _NOT_FAMILIES = ("adapter", "base", "folder", "names", "weights")
 
 
@@ -70,6 +88,25 @@ def refuse_depth(data: dict[str, Any], folder: str) -> None:
             raise ModelError(f"{folder}/config.json has {key} = {value}; at most {MAX_LAYERS} are read")
 
 
+def refuse_sizes(data: dict[str, Any], folder: str) -> None:
+    """Refuse, under the file's own name for it, a size that is no whole number above 0; null says nothing."""
+    for key in sorted(SIZES & data.keys()):
+        value = data[key]
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            raise ModelError(
+                f"{folder}/config.json: {key} is {value!r}, wanted a whole number of at least 1",
+                hint="the file is damaged; copy it again",
+            )
+
+
+def unread_keys(data: dict[str, Any]) -> set[str]:
+    """Keys of a config.json of a family that is implemented which its reader does not look at, as far as it comes."""
+    keys = Keys(data)
+    with suppress(ModelError, TypeError, ValueError, ZeroDivisionError):  # what is wrong is said by read_config
+        family_of(str(data.get("model_type"))).read(keys)
+    return set(keys.unread())
+
+
 def parse_config(data: dict[str, Any], folder: str) -> tuple[str, Any]:
     """Family name and shape that the keys of a config.json ask for; ``folder`` is named in errors."""
     name = data.get("model_type")
@@ -78,8 +115,11 @@ def parse_config(data: dict[str, Any], folder: str) -> tuple[str, Any]:
     refuse_depth(data, folder)
     if not is_family(name):
         raise UnsupportedModel(
-            f"{folder}: model_type {name!r} is not implemented", hint=f"families: {', '.join(families())}"
+            f"{folder}: model_type {name!r} is not implemented",
+            hint="through Transformers it may answer, but it is not trained or exported here; families that are: "
+            + ", ".join(families()),
         )
+    refuse_sizes(data, folder)
     keys = Keys(data)
     try:
         config = family_of(name).read(keys)
@@ -112,21 +152,37 @@ def load_network(folder: Path | str, dtype: torch.dtype | None = None) -> Networ
         ModelError: unknown family or key, damaged or missing weights, shapes that do not fit, NaN or infinity.
     """
     folder = Path(folder)
+    name, tensors, model = _opened(folder)
+    state = fit_weights(folder, tensors, renames_of(family_of(name), model.config), model)
+    if dtype is not None:
+        state = {k: v.to(dtype) for k, v in state.items()}
+    model.load_state_dict(state | {name: state[source] for name, source in model.tied.items()}, assign=True)
+    model.tie()
+    return model.eval()
+
+
+def refuse_unfit(folder: Path) -> None:
+    """Refuse weights that ``load_network`` would, as far as their headers tell: no number of them is read.
+
+    Raises:
+        ModelError: files that are missing or damaged, or tensors or shapes that config.json does not ask for.
+    """
+    name, tensors, model = _opened(folder)
+    named_weights(folder, tensors, renames_of(family_of(name), model.config), model)
+
+
+def _opened(folder: Path) -> tuple[str, dict[str, torch.Tensor], Network]:
+    """Family, tensors of the files (not read yet), and a network of that shape whose memory stays untouched: the
+    checkpoint's tensors take its place."""
     name, config = read_config(folder)
     tensors = open_weights(folder)
     if settle := getattr(family_of(name), "settle", None):  # what the files say better than config.json
         config = settle(config, tensors)
     refuse_lies(folder, config, tensors)
     try:
-        model = new_network(config)  # its memory stays untouched; the checkpoint's tensors take its place
+        return name, tensors, new_network(config)
     except RuntimeError as error:
         raise ModelError(f"{folder}: config.json asks for more memory than there is: {error}") from None
-    state = fit_weights(folder, tensors, renames_of(family_of(name), config), model)
-    if dtype is not None:
-        state = {k: v.to(dtype) for k, v in state.items()}
-    model.load_state_dict(state | {name: state[source] for name, source in model.tied.items()}, assign=True)
-    model.tie()
-    return model.eval()
 
 
 def new_network(config: Any) -> Network:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import is_dataclass
 from pathlib import Path
@@ -66,8 +67,14 @@ def weight_files(folder: Path) -> list[Path]:
         weight_map = read_json(folder / INDEX).get("weight_map")
         if not isinstance(weight_map, dict) or not all(isinstance(s, str) for s in weight_map.values()):
             raise ModelError(f"{folder / INDEX} has no usable weight_map", hint="copy it again")
-        paths = [folder / s for s in sorted(set(weight_map.values()))]
-        missing = [p.name for p in paths if p.parent != folder or not os.path.lexists(p)]
+        names = sorted(set(weight_map.values()))
+        if outside := [s for s in names if Path(s).name != s]:
+            raise ModelError(
+                f"{folder / INDEX} names {outside[0]!r}, a file outside the folder",
+                hint="put the file itself into the folder, and its bare name into the index",
+            )
+        paths = [folder / s for s in names]
+        missing = [p.name for p in paths if not os.path.lexists(p)]
         if missing or not paths:
             raise ModelError(f"{folder} lacks the shards {', '.join(missing) or '(none named)'}", hint="copy it again")
         return [weight_file(p) for p in paths]
@@ -156,11 +163,25 @@ def _sizes(config: Any) -> Iterator[tuple[str, int]]:
 def fit_weights(
     folder: Path, tensors: dict[str, Tensor], renames: tuple[Rename, ...], model: Network
 ) -> dict[str, Tensor]:
+    """Tensors of the checkpoint as ``named_weights`` gives them, each looked through for NaN and infinity.
+
+    Raises:
+        ModelError: one holds such a number; or what ``named_weights`` raises.
+    """
+    state = named_weights(folder, tensors, renames, model)
+    for key, tensor in tensors.items():
+        refuse_nan(folder, key, tensor)
+    return state
+
+
+def named_weights(
+    folder: Path, tensors: dict[str, Tensor], renames: tuple[Rename, ...], model: Network
+) -> dict[str, Tensor]:
     """Tensors of the checkpoint under the network's names, each as the network wants it; tied ones are left out.
 
     Raises:
         ModelError: a tensor that the family does not have, too many or too few, a shape that config.json does not ask
-            for, NaN or infinity.
+            for. No number is read.
     """
     wanted = {k: v.shape for k, v in model.state_dict().items()}
     match = matcher(renames, lambda r: r.checkpoint)
@@ -171,18 +192,17 @@ def fit_weights(
         if found is None:
             raise ModelError(f"{folder}: the weights hold a tensor {key!r} that the family does not have")
         names = [fill(n, found[1]) for n in found[0].fused]
+        _refuse_layer(folder, key, names, wanted)
         sizes = [wanted[n][0] if n in wanted else 0 for n in names]
         try:
             parts = split_fused(found[0], found[1], tensor, sizes)
-        except RuntimeError as error:
-            raise ModelError(f"{folder}: {key} does not fit config.json: {error}") from None
+        except RuntimeError:
+            raise _misshapen(folder, key, tensor, sum(sizes), transposed=found[0].transpose) from None
         if twice := sorted(parts.keys() & state.keys()):
             raise ModelError(f"{folder}: two tensors of the weights stand for {twice[0]}", hint="copy the folder again")
         state |= parts
     state = {k: v for k, v in state.items() if k not in model.tied}
     _check(folder, state, {k: v for k, v in wanted.items() if k not in model.tied})
-    for key, tensor in tensors.items():
-        refuse_nan(folder, key, tensor)
     return state
 
 
@@ -196,7 +216,51 @@ def _check(folder: Path, state: dict[str, Tensor], wanted: dict[str, torch.Size]
         )
     for key, shape in wanted.items():
         if state[key].shape != shape:
-            raise ModelError(f"{folder}: {key} has shape {list(state[key].shape)}, config.json wants {list(shape)}")
+            got, asked = list(state[key].shape), list(shape)
+            raise ModelError(
+                f"{folder}: {key} has shape {got}, config.json wants {asked}"
+                + contradicted(read_json(folder / "config.json"), got, asked)
+            )
+
+
+def _misshapen(folder: Path, key: str, tensor: Tensor, rows: int, *, transposed: bool) -> ModelError:
+    """A tensor that cannot be cut into the parts that config.json asks for, ``rows`` in all."""
+    got = list(tensor.shape)
+    asked = [*got[:-1], rows] if transposed else [rows, *got[1:]]
+    return ModelError(
+        f"{folder}: {key} has shape {got}, config.json wants {asked}"
+        + contradicted(read_json(folder / "config.json"), got, asked),
+        hint="config.json and the weights do not belong together",
+    )
+
+
+def _refuse_layer(folder: Path, key: str, names: list[str], wanted: dict[str, torch.Size]) -> None:
+    """Refuse a tensor of a layer above the last that config.json asks for."""
+    found = re.match(r"(.*?\blayers\.)(\d+)\.", names[0]) if names else None
+    if found is None or any(name.startswith(found[0]) for name in wanted):
+        return
+    count = len({name[len(found[1]) :].partition(".")[0] for name in wanted if name.startswith(found[1])})
+    config = read_json(folder / "config.json")
+    said = [f"{k} = {v}" for k, v in config.items() if "layer" in k and v == count and not isinstance(v, bool)]
+    raise ModelError(
+        f"{folder}: the file has layer {found[2]} ({key}), config.json says {', '.join(said) or f'{count} layers'}",
+        hint="config.json and the weights do not belong together",
+    )
+
+
+def contradicted(config: dict[str, Any], got: list[int], wanted: list[int]) -> str:
+    """The keys of a config.json that a tensor's shape speaks against, in brackets: those with the number that is wanted,
+    else with a half, third or quarter of it (fused tensors); empty where there is none."""
+    odd = {w for g, w in zip(got, wanted, strict=True) if g != w} if len(got) == len(wanted) else set(wanted)
+    sizes = {
+        k: v
+        for k, v in config.items()
+        if isinstance(v, int) and not isinstance(v, bool) and v > 1 and not k.endswith("_token_id")
+    }
+    for times in (1, 2, 3, 4):
+        if found := [f"{k} = {v}" for k, v in sizes.items() if v * times in odd]:
+            return f" ({', '.join(found)})"
+    return ""
 
 
 def refuse_nan(folder: Path, key: str, tensor: Tensor) -> None:

@@ -5,20 +5,22 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sibao.core.errors import ModelError
-from sibao.models.weights import read_json
+from sibao.core.paths import model_file
+from sibao.models.weights import MAX_JSON, read_json, weight_files
+from sibao.providers._transformers_config import refuse_unknown
+from sibao.providers._transformers_shapes import misfit
 from sibao.providers._transformers_text import PythonTokenizer, wrapped
 from sibao.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     import torch
 
-log = logging.getLogger("sibao.transformers")
 Kind = Literal["sees", "seq2seq", "decoder", "encoder"]
 """Reads pictures and writes; reads with an encoder and writes; writes; only reads."""
 AUTO: dict[Kind, str] = {
@@ -34,6 +36,11 @@ _MAPPINGS: dict[Kind, str] = {
     "encoder": "MODEL_MAPPING_NAMES",
 }
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack")
+_TEMPLATES = "additional_chat_templates"
+"""The folder inside a folder that Transformers looks into."""
+_COMPUTED = (".attn.bias", ".attention.bias", ".masked_bias", ".inv_freq", ".position_ids", ".num_batches_tracked")
+"""Ends of names of tensors in published files that are computed, not learned. What else Transformers leaves out on purpose
+(``_keys_to_ignore_on_load_unexpected``) it does not report."""
 # What generation_config.json may say that is part of the model; how to draw is said by Sibao's options.
 _STRUCTURE = (
     "bos_token_id", "decoder_start_token_id", "forced_bos_token_id", "forced_eos_token_id", "bad_words_ids",
@@ -61,9 +68,12 @@ def load_folder(folder: Path, dtype: torch.dtype | None = None) -> Loaded:
 
     Raises:
         ModelError: an architecture that Transformers does not have, one that needs code of its own, pickled, missing or
-            damaged weights, no tokenizer.
+            damaged weights, tensors or keys of config.json that nothing would be computed with, a file that is a link
+            out of the folder, no tokenizer.
     """
+    refuse_links(folder)
     kind = kind_of(folder)
+    refuse_unknown(folder, asked=True)
     _check_files(folder)
     with quiet():
         network = _network(folder, kind, dtype)
@@ -106,8 +116,24 @@ def kind_of(folder: Path) -> Kind:
     return next(kind for kind, names in found.items() if names)
 
 
+def refuse_links(folder: Path) -> None:
+    """Make sure that whatever Transformers opens in a folder, by names of its own choice, may be read as a part of it.
+
+    Raises:
+        ModelError: see ``core.paths.model_file``.
+    """
+    templates = folder / _TEMPLATES
+    if templates.is_dir() and not templates.resolve().is_relative_to(folder.resolve()):
+        raise ModelError(f"{templates} is a link out of its folder", hint="put the files themselves into the folder")
+    for path in sorted(folder.iterdir()) + sorted(templates.glob("*")):
+        if not path.is_dir():
+            with suppress(FileNotFoundError):  # a link to nothing: a file that is not there
+                model_file(path, MAX_JSON if path.suffix == ".json" else None)
+
+
 def _check_files(folder: Path) -> None:
     if any(folder.glob("*.safetensors")):
+        weight_files(folder)
         return
     if found := sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern)):
         raise ModelError(
@@ -118,11 +144,11 @@ def _check_files(folder: Path) -> None:
 
 
 def _network(folder: Path, kind: Kind, dtype: torch.dtype | None) -> Any:
-    import torch
     import transformers
 
+    auto = getattr(transformers, AUTO[kind])
     try:
-        network, info = getattr(transformers, AUTO[kind]).from_pretrained(
+        network, info = auto.from_pretrained(
             folder,
             dtype=dtype or "auto",
             use_safetensors=True,
@@ -132,19 +158,35 @@ def _network(folder: Path, kind: Kind, dtype: torch.dtype | None) -> Any:
         )
     except Exception as error:  # whatever a damaged folder makes the library raise
         first = str(error).strip().splitlines()[0] if str(error).strip() else ""
+        if "ignore_mismatched_sizes" in str(error) and (why := misfit(folder, auto)) is not None:
+            raise why from None
         raise ModelError(f"{folder}: Transformers cannot load it: {type(error).__name__}: {first[:300]}") from None
+    _check_tensors(folder, kind, network, info)
+    return network.eval()
+
+
+def _check_tensors(folder: Path, kind: Kind, network: Any, info: dict[str, Any]) -> None:
+    """Refuse weights that are not the whole network, hold more than it, or no numbers."""
+    import torch
+
     unused = "pooler." if kind == "encoder" else "\0"  # a layer above the hidden states, which nobody here asks for
     if lacking := sorted(key for key in info["missing_keys"] if not key.startswith(unused)):
         raise ModelError(
             f"{folder} lacks {len(lacking)} tensors ({', '.join(lacking[:3])}); they would be random",
             hint="the folder is damaged, or holds another architecture than its config.json says",
         )
-    if extra := sorted(info["unexpected_keys"]):
-        log.info("%s: %d tensors belong to no layer and are not used (%s)", folder, len(extra), ", ".join(extra[:3]))
+    extra = sorted(key for key in info["unexpected_keys"] if not key.endswith(_COMPUTED))
+    if kind == "encoder":  # only its body was made; a head is left out on purpose
+        body = {network.base_model_prefix, *(name for name, _ in network.named_children())}
+        extra = [key for key in extra if key.partition(".")[0] in body]
+    if extra:
+        raise ModelError(
+            f"{folder}: the weights hold {len(extra)} tensors that belong to no layer ({', '.join(extra[:3])})",
+            hint="loading would ignore them; config.json and the weights do not belong together",
+        )
     for name, weight in network.named_parameters():
         if not bool(torch.isfinite(weight.detach().float().sum())):
             raise ModelError(f"{folder}: {name} holds values that are not numbers", hint="the file is damaged")
-    return network.eval()
 
 
 def _tokenizer(folder: Path) -> Any:

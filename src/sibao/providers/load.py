@@ -7,6 +7,7 @@ A provider is one file ``providers/<kind>.py`` with ``load(name: str) -> Model``
 from __future__ import annotations
 
 import logging
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,13 +64,21 @@ def load(name: str, *, precision: str = "auto", adapter: str | Path | None = Non
 
 
 def _why_not_here(folder: Path) -> str:
-    """Why Sibao's own networks cannot compute a sound model; empty where they can, or where the folder is damaged."""
+    """Why Sibao's own networks cannot compute a sound model; empty where they can, or where the folder is damaged.
+
+    Raises:
+        ModelError: what they lack Transformers would not compute either, but drop: a key that nobody knows.
+    """
     from sibao.core.errors import UnsupportedModel
     from sibao.models.folder import read_config
 
     try:
         read_config(folder)
     except UnsupportedModel as error:
+        if find_spec("transformers") is not None:
+            from sibao.providers._transformers_config import refuse_unknown
+
+            refuse_unknown(folder, asked=False)
         return error.message
     except ModelError:  # damaged: the reader itself says so
         return ""
@@ -80,7 +89,7 @@ def _local(name: str, precision: str, adapter: str | Path | None, threads: int |
     import torch
 
     from sibao.models.adapter import load_adapter
-    from sibao.models.folder import load_network, read_config
+    from sibao.models.folder import load_network, read_config, refuse_unfit
     from sibao.models.names import resolve
     from sibao.text._limits import refuse_larger
     from sibao.text.tokenizer import Tokenizer
@@ -93,6 +102,7 @@ def _local(name: str, precision: str, adapter: str | Path | None, threads: int |
         return transformers.open_source(name, source, transformers.How(precision, adapter, threads))
     if threads is not None:
         torch.set_num_threads(threads)
+    refuse_unfit(source.folder)  # takes milliseconds; the tokenizer may take seconds
     tokenizer = Tokenizer.load(source.folder)
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
     model = load_network(source.folder, dtype)

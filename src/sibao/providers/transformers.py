@@ -74,8 +74,11 @@ def open_source(name: str, source: Source, how: How) -> TransformersModel:
 
 def _put_on(network: Any, adapter: Path) -> None:
     """An adapter folder of PEFT onto a network, through Transformers' own integration."""
+    from sibao.providers._transformers_load import refuse_links
+
     if not (adapter / "adapter_model.safetensors").is_file():
         raise ModelError(f"{adapter} holds no adapter_model.safetensors", hint="pickled adapters are refused")
+    refuse_links(adapter)
     try:
         network.load_adapter(str(adapter), adapter_kwargs={"local_files_only": True})
     except ImportError:

@@ -17,18 +17,27 @@ from sibao.text.tokenizer import Tokenizer
 _OPEN, _CLOSE = "\ue000", "\ue001"  # private-use characters: mark where a message's content stands in the template
 
 
+MAX_TEMPLATE = 1 << 18
+"""Characters of a template at most; the longest published ones have a tenth of that."""
+
+
 @lru_cache(maxsize=16)
 def _compile(template: str) -> Any:
     from jinja2 import TemplateError
-    from jinja2.ext import loopcontrols
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
+    from sibao.text._bounded import BoundedEnvironment, budget, too_much
+
+    if len(template) > MAX_TEMPLATE:
+        raise ModelError(f"the chat template has {len(template)} characters; at most {MAX_TEMPLATE} are read")
+    environment = BoundedEnvironment()
     environment.globals["raise_exception"] = _refuse
     try:
-        return environment.from_string(template)
-    except TemplateError as error:
+        with budget():
+            return environment.from_string(template)
+    except (TemplateError, SyntaxError) as error:
         raise ModelError(f"the chat template is not valid Jinja: {error}") from None
+    except (RecursionError, MemoryError, OverflowError):
+        raise too_much() from None
 
 
 def _refuse(message: str) -> None:
@@ -44,14 +53,21 @@ def to_text(tokenizer: Tokenizer, messages: Sequence[Message], *, generation: bo
     """
     from jinja2 import TemplateError
 
+    from sibao.text._bounded import budget, too_much
+
     template = tokenizer.chat_template
     if not template:
         raise ModelError("this model has no chat template", hint="give it plain text instead of messages")
     turns = [{**message, "content": words(message)} for message in messages]
     names = {k: _content(tokenizer.config.get(k)) for k in ("bos_token", "eos_token", "pad_token", "unk_token")}
+    compiled = _compile(template)
     try:
-        return _compile(template).render(messages=turns, add_generation_prompt=generation, **names)
-    except (TemplateError, TypeError, ValueError, LookupError) as error:
+        with budget(turns):
+            text: str = compiled.render(messages=turns, add_generation_prompt=generation, **names)
+            return text
+    except (RecursionError, MemoryError, OverflowError):
+        raise too_much() from None
+    except (TemplateError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as error:
         raise ModelError(f"the chat template fails: {error}") from None
 
 

@@ -177,7 +177,15 @@ def _backend(folder: Path, config: dict[str, Any]) -> tuple[Backend, dict[str, A
             return slow.load(folder, config, SPLIT)
     except ModelError:
         raise
-    except Exception as error:  # the library raises bare Exception for every fault
+    except OSError as error:  # a TimeoutError is one too, but no fault of the file
+        if isinstance(error, TimeoutError):
+            raise
+        raise ModelError(f"{folder}: the tokenizer cannot be read: {error}") from None
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:  # a part of the wrong kind
+        raise ModelError(f"{folder}: the tokenizer cannot be read: {error}", hint="the file is damaged") from None
+    except Exception as error:
+        if type(error) is not Exception:  # the library raises bare Exception for every fault; others are not its own
+            raise
         raise ModelError(f"{folder}: the tokenizer cannot be read: {error}", hint="the file is damaged") from None
     raise ModelError(f"{folder} holds no tokenizer.json", hint="copy the tokenizer files beside config.json")
 
