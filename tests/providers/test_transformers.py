@@ -223,7 +223,7 @@ def test_damaged_folders_are_refused(qwen_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"lacks \d+ tensors .*random"):
         load(f"transformers:{deeper}")
     wider = copied(qwen_folder, tmp_path / "wider", intermediate_size=96)
-    with pytest.raises(ModelError, match="in the file, config.json wants"):
+    with pytest.raises(ModelError, match=r"in the file, config\.json wants"):
         load(f"transformers:{wider}")
     cut = copied(qwen_folder, tmp_path / "cut")
     data = (cut / "model.safetensors").read_bytes()
