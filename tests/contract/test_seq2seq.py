@@ -215,7 +215,7 @@ def _change(folder: Path, keys: dict[str, Any], tensors: dict[str, Tensor]) -> N
         ("t5", "feed_forward_proj", "gated-tanh", "feed_forward_proj = 'gated-tanh'"),
         ("t5", "dense_act_fn", "silu", "dense_act_fn = 'silu'"),
         ("marian", "share_encoder_decoder_embeddings", False, "tensors missing"),
-        ("t5", "num_layers", 0, "encoder_layers is 0"),
+        ("t5", "num_layers", 0, "num_layers is 0"),
     ],
 )
 def test_a_config_that_would_compute_something_else(
