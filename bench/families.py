@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import torch
+from pages import put
 from torch import Tensor
 
 from sibao.models.base import Keys
@@ -142,9 +143,7 @@ def main() -> None:
     their_logging.disable_progress_bar()
     text = table({name: measure(name) for name in families()})
     if args.write:
-        before, _, after = PAGE.read_text(encoding="utf-8").partition("<!-- table -->\n")
-        _, _, after = after.partition("<!-- /table -->")
-        PAGE.write_text(f"{before}<!-- table -->\n{text}\n<!-- /table -->{after}", encoding="utf-8")
+        put(PAGE, "table", text.splitlines())
     print(text)
 
 

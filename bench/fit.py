@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pages import put
 
 from sibao.choosing.fit import Need, answering, learning
 from sibao.choosing.machine import DTYPES, base_bytes
@@ -113,10 +113,10 @@ def learn(case: Case, folder: Path) -> None:
     from sibao.models.adapter import adapt, save_adapter
     from sibao.models.folder import load_network
     from sibao.nn.lora import LoraSpec
+    from sibao.nn.quantized import freeze_base
     from sibao.training.loop import Job, train
     from sibao.training.objectives import causal
     from sibao.training.recipe import parse_recipe
-    from sibao.workflows.finetune import freeze_base
 
     whole = case.way.startswith("full")
     model = load_network(folder, torch.float32 if whole else None)
@@ -188,11 +188,7 @@ def main() -> None:
             lines.append(row(case))
             print(lines[-1], flush=True)
     if given.write:
-        page, table = PAGE.read_text(encoding="utf-8"), "\n".join(lines)
-        block = f"<!-- measured -->\n{table}\n<!-- end -->"
-        PAGE.write_text(
-            re.sub(r"<!-- measured -->.*?<!-- end -->", lambda _: block, page, flags=re.S), encoding="utf-8"
-        )
+        put(PAGE, "measured", lines)
 
 
 if __name__ == "__main__":

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from pathlib import Path
 
 import torch
+from pages import put
 
 from sibao.core.errors import BadInput
 from sibao.text.pack import TokenFile
@@ -89,11 +89,7 @@ def main() -> None:
     lines = [f"{head} |", "|" + "---|" * (5 + len(SHARES)), *map(line, given.runs)]
     print("\n".join(lines))
     if given.write:
-        block = "<!-- objectives -->\n" + "\n".join(lines) + "\n<!-- end -->"
-        page = PAGE.read_text(encoding="utf-8")
-        PAGE.write_text(
-            re.sub(r"<!-- objectives -->.*?<!-- end -->", lambda _: block, page, flags=re.S), encoding="utf-8"
-        )
+        put(PAGE, "objectives", lines)
 
 
 if __name__ == "__main__":

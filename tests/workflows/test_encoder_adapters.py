@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.workflows.test_encoders import READING, SAMPLES, STEADY, base_folder, head_recipe, losses, shortened
+from tests.workflows.test_encoders import SAMPLES, STEADY, base_folder, head_recipe, losses, passages, shortened
 
 import sibao
 from sibao.core.errors import ModelError, TrainingError
@@ -39,13 +39,9 @@ def adapter_recipe(base: Path, data: Path, steps: int, method: str, **run: Any) 
     return parse_recipe(sections)
 
 
-def rows_of(path: Path) -> list[dict[str, Any]]:
-    return list(read_rows(path))
-
-
 @pytest.mark.parametrize("method", ["lora", "dora", "qlora"])
 def test_labels_are_learned_with_each_adapter(method: str, tmp_path: Path) -> None:
-    rows = rows_of(TITLES)
+    rows = list(read_rows(TITLES))
     texts = [row["prompt"] for row in rows]
     shape = {"classifier_pooling": "mean", "local_attention": 16, "initializer_range": 0.3}
     base = base_folder(tmp_path / "base", texts, "modernbert", **shape)
@@ -91,7 +87,7 @@ def in_peft(base: Path, adapter: Path, texts: list[str]) -> list[torch.Tensor]:
 
 
 def test_an_adapter_with_a_head_is_evaluated_and_exported(tmp_path: Path) -> None:
-    texts = [row["prompt"] for row in rows_of(TITLES)]
+    texts = [row["prompt"] for row in read_rows(TITLES)]
     base = base_folder(tmp_path / "base", texts)
     out, test = tmp_path / "adapter", SAMPLES / "csl_category.test.jsonl"
     finetune(adapter_recipe(base, TITLES, 3, "lora"), quiet=True, out=out)
@@ -99,7 +95,7 @@ def test_an_adapter_with_a_head_is_evaluated_and_exported(tmp_path: Path) -> Non
     assert sorted(config["modules_to_save"]) == ["classifier", "pooler"]  # the base model has no pooler
     name = f"{base}+{out}"
     scored = sibao.evaluate(name, task="generate", data=test, limit=20, quiet=True)
-    labels = {row["completion"] for row in rows_of(TITLES)}
+    labels = {row["completion"] for row in read_rows(TITLES)}
     assert {a.result.text for a in scored.answers if a.result is not None} <= labels
     export(name, tmp_path / "merged", Options(merge=True))
     export(name, tmp_path / "alone", Options(format="adapter"))
@@ -111,11 +107,7 @@ def test_an_adapter_with_a_head_is_evaluated_and_exported(tmp_path: Path) -> Non
 
 
 def test_answers_in_passages_are_learned_with_an_adapter(tmp_path: Path) -> None:
-    data = tmp_path / "rows.jsonl"
-    rows = [*rows_of(READING / "squad.jsonl"), *rows_of(READING / "cmrc2018.jsonl")][:20]
-    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    texts = [row["context"] + row["question"] for row in rows]
-    base = base_folder(tmp_path / "base", texts, max_position_embeddings=192, num_hidden_layers=2)
+    data, base = passages(tmp_path, 20)
     recipe = adapter_recipe(base, data, 40, "lora", rows=20, micro_rows=20)
     recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"valid_fraction": 0.0})})
     result = finetune(recipe, quiet=True, out=tmp_path / "out")
@@ -123,15 +115,16 @@ def test_answers_in_passages_are_learned_with_an_adapter(tmp_path: Path) -> None
     assert seen[40] < 0.7 * seen[1], seen
     config = json.loads((tmp_path / "out" / "adapter_config.json").read_text())
     assert (config["task_type"], config["modules_to_save"]) == ("QUESTION_ANS", ["qa_outputs"])
-    answer = sibao.answer(rows[0]["question"], rows[0]["context"], model=f"{base}+{tmp_path / 'out'}")
+    first = next(read_rows(data))
+    answer = sibao.answer(first["question"], first["context"], model=f"{base}+{tmp_path / 'out'}")
     start = answer.fields["start"]
     assert result.status == "done"
-    assert start is None or rows[0]["context"][start : start + len(answer.text)] == answer.text
+    assert start is None or first["context"][start : start + len(answer.text)] == answer.text
 
 
 def labelled(folder: Path) -> tuple[Path, Path]:
     """64 real rows, and a base model for them."""
-    rows = rows_of(TITLES)[:64]
+    rows = list(read_rows(TITLES))[:64]
     data = folder / "rows.jsonl"
     data.write_text("".join(json.dumps({"text": r["prompt"], "label": r["completion"]}) + "\n" for r in rows))
     return base_folder(folder / "base", [r["prompt"] for r in rows]), data

@@ -192,14 +192,19 @@ def test_labels_are_learned_from_real_rows_and_evaluated(tmp_path: Path) -> None
     assert set(said) <= set(counts) and 0 < accuracy.value <= 1
 
 
+def passages(place: Path, count: int) -> tuple[Path, Path]:
+    """A file of so many real questions in both languages, and a random BERT that holds them."""
+    data = place / "rows.jsonl"
+    rows = [*read_rows(READING / "squad.jsonl"), *read_rows(READING / "cmrc2018.jsonl")][:count]
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    texts = [row["context"] + row["question"] for row in rows]
+    return data, base_folder(place / "base", texts, max_position_embeddings=192, num_hidden_layers=2)
+
+
 def test_answers_in_passages_are_learned_from_real_rows(tmp_path: Path) -> None:
     from transformers import AutoModelForQuestionAnswering
 
-    data = tmp_path / "rows.jsonl"
-    rows = [*read_rows(READING / "squad.jsonl"), *read_rows(READING / "cmrc2018.jsonl")][:30]
-    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    texts = [row["context"] + row["question"] for row in rows]
-    base = base_folder(tmp_path / "base", texts, max_position_embeddings=192, num_hidden_layers=2)
+    data, base = passages(tmp_path, 30)
     recipe = head_recipe(base, data, 40, lr=0.01, rows=30, micro_rows=30)
     recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"valid_fraction": 0.0})})
     assert recipe.objective.name == "span" and recipe.adapter is None
@@ -207,9 +212,10 @@ def test_answers_in_passages_are_learned_from_real_rows(tmp_path: Path) -> None:
     trained = sibao.evaluate(str(result.model), task="answer", data=data, quiet=True)
     f1 = {s.name: s.value for s in trained.scores}
     assert f1["f1/en"] > 0.6 and f1["f1/zh"] > 0.4, f1  # of rows it was shown
-    answer = sibao.answer(rows[0]["question"], rows[0]["context"], model=str(result.model))
+    first = next(read_rows(data))
+    answer = sibao.answer(first["question"], first["context"], model=str(result.model))
     start = answer.fields["start"]
-    assert start is None or rows[0]["context"][start : start + len(answer.text)] == answer.text
+    assert start is None or first["context"][start : start + len(answer.text)] == answer.text
     _, told = AutoModelForQuestionAnswering.from_pretrained(result.model, output_loading_info=True)
     assert not any(told.values()), told
 

@@ -14,6 +14,7 @@ from tests.tiny import tiny_folder
 import sibao
 from sibao.core.errors import ConfigError, DataError
 from sibao.models.folder import load_network
+from sibao.nn.quantized import freeze_base
 from sibao.providers.load import load
 from sibao.training.recipe import Recipe, parse_recipe
 from sibao.workflows import finetune as ft
@@ -73,7 +74,7 @@ def test_frozen_layers_kept_in_bf16_change_no_number_of_a_bf16_run(base: Path) -
     files = [load_file(run.model / "adapter_model.safetensors") for run in runs]
     assert all(torch.equal(tensor, files[1][name]) for name, tensor in files[0].items())
     model = load_network(base)
-    ft.freeze_base(model, "auto", "bf16")
+    freeze_base(model, "auto", "bf16")
     kept = {name: p.dtype for name, p in model.named_parameters()}
     assert kept["layers.0.mlp.up_proj.weight"] == torch.bfloat16
     assert kept["norm.weight"] == kept["embed_tokens.weight"] == torch.float32

@@ -26,7 +26,7 @@ from sibao.nn.cache import KVCache
 from sibao.nn.decoder import Decoder
 from sibao.nn.lora import LoraSpec, wrap
 from sibao.nn.network import Network
-from sibao.nn.quantized import round_layers
+from sibao.nn.quantized import freeze_base
 from sibao.training import loss
 
 SHALLOW = 2
@@ -156,7 +156,7 @@ def _adapted(shape: Shape, method: str, precision: str, rank: int, layers: int) 
     network = new_network(with_layers(shape.config, layers)).train()
     if method != "full":
         network.requires_grad_(False)
-        round_layers(network, torch.bfloat16 if precision == "bf16" else torch.float32)
+        freeze_base(network, "auto", precision)
         spec = LoraSpec(rank, 2.0 * rank, dora=method == "dora")
         wrap(network, [site.parts for site in sites(network, shape.family).values()], spec)
     return network
@@ -169,7 +169,7 @@ def training_step(shape: Shape, method: str, precision: str, rows: int, tokens: 
     Args:
         method: ``full``, ``lora``, ``dora`` or ``qlora`` (counted like ``lora``; its layers keep no weights for the
             way back, but make one at a time again).
-        precision: ``bf16`` (autocast; the weights themselves stay float32) or ``fp32``.
+        precision: ``bf16`` (autocast; weights that are trained stay float32) or ``fp32``.
     """
     if method == "qlora":
         plain = training_step(shape, "lora", precision, rows, tokens, rank)

@@ -26,9 +26,9 @@ SLACK = 64 * 2**20
 """When answering: glibc gives the end of the heap back only when it is longer than this (mallopt(3): M_TRIM_THRESHOLD grows
 to twice the largest M_MMAP_THRESHOLD, 32 MiB), and pieces of many sizes leave that much between them."""
 HOLES = {"full": 0.29, "bf16": 0.62, "fp32": 0.95}
-"""When training: holes that freed pieces leave in the heap, for each byte of activations that lies there. Measured by
-``bench/fit.py``, not derived; the low-rank paths of adapters, trained in either precision, leave more than whole models.
-With ``MALLOC_MMAP_THRESHOLD_=131072`` there are none, and a step takes half as long again."""
+"""When training: holes that freed pieces leave in the heap, for each byte of activations that lies there. Taken from
+peaks as ``bench/fit.py`` measures them, not derived; the low-rank paths of adapters, trained in either precision, leave more
+than whole models. With ``MALLOC_MMAP_THRESHOLD_=131072`` there are none, and a step takes half as long again."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def learning(
     trained = trained_numbers(shape, "lora" if method == "qlora" else method, rank)
     step = training_step(shape, method, precision, rows, tokens, rank)
     layers = 4 * shape.stacked
-    if method != "full":  # as workflows.finetune.freeze_base keeps them
+    if method != "full":  # as nn.quantized.freeze_base keeps them
         layers = nf4_bytes(shape.stacked) if method == "qlora" else layers // 2 if precision == "bf16" else layers
     weights = layers + 4 * (shape.parameters - shape.stacked)
     state = 8 * trained

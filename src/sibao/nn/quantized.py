@@ -127,6 +127,18 @@ def round_layers(model: nn.Module, dtype: torch.dtype) -> None:
         parameter.data = parameter.data.to(dtype if leaf == "weight" and holder in layers else torch.float32)
 
 
+def freeze_base(model: nn.Module, base_precision: str, precision: str) -> None:
+    """Bring a base model into the form that an adapter is trained on.
+
+    Args:
+        base_precision: ``nf4``, ``fp32``, or ``auto``: layers in bfloat16 where ``precision``, that of the run, is bf16.
+    """
+    if base_precision == "nf4":
+        quantize_layers(model)
+    half = precision == "bf16" and base_precision == "auto"
+    round_layers(model, torch.bfloat16 if half else torch.float32)
+
+
 def in_stack(name: str) -> bool:
     """Whether a dotted name is inside a numbered layer."""
     return any(part.isdigit() for part in name.split("."))

@@ -17,8 +17,7 @@ from sibao.models.folder import read_config
 from sibao.models.names import resolve
 from sibao.nn.encoder_config import EncoderConfig
 from sibao.nn.lora import LoraSpec
-from sibao.nn.network import Network
-from sibao.nn.quantized import quantize_layers, round_layers
+from sibao.nn.quantized import freeze_base
 from sibao.nn.seq2seq_config import Seq2SeqConfig
 from sibao.text._limits import refuse_larger
 from sibao.text.readers import expand, read_rows
@@ -199,18 +198,6 @@ def _parts(recipe: Recipe) -> Parts:
     tokenizer = Tokenizer.load(source.folder)
     refuse_larger(tokenizer.backend, config.vocab_size, source.folder)
     return Parts(model, family, tokenizer)
-
-
-def freeze_base(model: Network, base_precision: str, precision: str) -> None:
-    """Bring a base model into the form that an adapter is trained on.
-
-    Args:
-        base_precision: ``nf4``, ``fp32``, or ``auto``: layers in bfloat16 where ``precision``, that of the run, is bf16.
-    """
-    if base_precision == "nf4":
-        quantize_layers(model)
-    half = precision == "bf16" and base_precision == "auto"
-    round_layers(model, torch.bfloat16 if half else torch.float32)
 
 
 def _train(
