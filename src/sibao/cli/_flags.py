@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 
 from sibao.core.errors import UnknownName
 
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Precision = Literal["auto", "fp32", "bf16", "fp16", "int8", "int4"]
 Tongue = Literal["zh", "en"]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 Files = Annotated[list[str], typer.Argument(help="Files, folders or patterns; - is standard input.", metavar="FILE...")]
@@ -78,7 +78,15 @@ class TaskFlags:
     min_p: Annotated[
         float | None, typer.Option(help="Leave out tokens less likely than this share of the likeliest one.")
     ] = None
-    repetition_penalty: Annotated[float | None, typer.Option(help="Above 1: repeat less.")] = None
+    typical_p: Annotated[
+        float | None, typer.Option(help="Draw from the tokens of most usual surprise that hold this share.")
+    ] = None
+    repetition_penalty: Annotated[float | None, typer.Option(help="Above 1: repeat less, prompt and answer.")] = None
+    presence_penalty: Annotated[
+        float | None, typer.Option(help="Above 0: say less of what the answer said, -2 to 2.")
+    ] = None
+    frequency_penalty: Annotated[float | None, typer.Option(help="The same, for each time that it was said.")] = None
+    min_tokens: Annotated[int | None, typer.Option(min=0, help="The answer does not end before so many tokens.")] = None
     num_beams: Annotated[
         int | None, typer.Option("--beams", min=1, help="Beam search: texts followed at once (default: the model's).")
     ] = None

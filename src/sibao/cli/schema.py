@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 
 from sibao.cli._schema_base import Head, Json
 from sibao.cli._schema_check import CheckOut
-from sibao.cli._schema_export import ExportOut
+from sibao.cli._schema_export import ExportOut, QuantizeOut
 from sibao.cli._schema_fit import FitOut
 
 
@@ -326,6 +326,6 @@ class FailureOut(Head):
 
 OBJECTS: tuple[type[Head], ...] = (
     GenerateOut, TranslateOut, AnswerOut, SummarizeOut, DescribeOut, SeveralOut, TrainOut, EvaluateOut, RunsOut, RunOut,
-    DeletedOut, DataOut, TokenizerOut, TokensOut, CheckOut, FitOut, DoctorOut, ExportOut, DemoOut, FailureOut,
+    DeletedOut, DataOut, TokenizerOut, TokensOut, CheckOut, FitOut, DoctorOut, ExportOut, QuantizeOut, DemoOut, FailureOut,
 )  # fmt: skip
 """What can stand on stdout, in the order of the document."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sibao.cli._flags import FileOption, TaskFlags, Tongue, example, new_group, with_task_flags
+from sibao.cli._form import Choices, Grammar, JsonSchema, Regex, response_format
 from sibao.cli._show import head, note, print_json, write
 
 if TYPE_CHECKING:
@@ -19,7 +20,13 @@ Texts = Annotated[
 ]
 
 
-@app.command(epilog=example("sibao generate '春天' --form poem --style 五言 --temperature 0.8 --seed 1"))
+@app.command(
+    epilog=example(
+        "sibao generate '春天' --form poem --style 五言 --temperature 0.8 --seed 1",
+        "sibao generate '这家店的面很好吃。' --choices 正面,负面",
+        """sibao generate 'Name a poet.' --json-schema '{"type":"object","properties":{"name":{"type":"string"}}}'""",
+    )
+)
 @with_task_flags
 def generate(
     flags: TaskFlags,
@@ -32,13 +39,19 @@ def generate(
     raw: Annotated[
         bool, typer.Option("--raw", help="Continue the text as it stands, without the chat template.")
     ] = False,
+    json_schema: JsonSchema = None,
+    regex: Regex = None,
+    grammar: Grammar = None,
+    choices: Choices = None,
     file: FileOption = None,
 ) -> None:
     """Write: go on from a text, follow an instruction, or in a form."""
     from sibao.core.config import settings
 
     chosen = settings().language if language is None and settings().language != "auto" else language or ""
-    _run("generate", flags, text, file, "prompt", raw=raw, form=form, style=style, language=chosen)
+    shape = response_format(json_schema, regex, grammar, choices)
+    own = {"form": form, "style": style, "language": chosen}
+    _run("generate", flags, text, file, "prompt", options={"raw": raw, "response_format": shape}, **own)
 
 
 @app.command(epilog=example("sibao translate '我喜欢读书。' --to en", "sibao translate --file letter.txt --to zh"))
@@ -145,24 +158,24 @@ def _run(
     files: list[str] | None,
     field: str,
     *,
-    raw: bool = False,
+    options: dict[str, Any] | None = None,
     **values: Any,
 ) -> None:
     """Texts and files to inputs, inputs to results, results to the screen."""
     from sibao.workflows.inputs import one_source, read_inputs
 
     given = one_source(texts or [], files or [])
-    work = _job(task, flags, raw=raw)
+    work = _job(task, flags, **(options or {}))
     many = [work.task.inputs(**{field: text}, **values) for text in given]
     _show(task, work, many + read_inputs(work.task, files or [], **values), flags)
 
 
-def _job(task: str, flags: TaskFlags, *, raw: bool = False) -> Job:
+def _job(task: str, flags: TaskFlags, **options: Any) -> Job:
     """The task on the model that was asked for."""
     from sibao.workflows.api import load
     from sibao.workflows.jobs import job
 
-    return job(task, load(flags.model, precision=flags.precision), raw=raw, **flags.sampling())
+    return job(task, load(flags.model, precision=flags.precision), **options, **flags.sampling())
 
 
 def _show(command: str, work: Job, many: list[Any], flags: TaskFlags) -> None:

@@ -5,7 +5,7 @@ Every field says who fills it. Shapes of tensors never appear here: text and tok
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NotRequired, Protocol, TypedDict, runtime_checkable
 
@@ -102,10 +102,13 @@ def as_prompts(prompts: str | Sequence[Prompt]) -> list[Prompt]:
 class Sampling:
     """How the next token is drawn. Filled by the caller; read by ``engine.sampling`` and providers.
 
-    ``temperature`` 0 is greedy. ``top_k`` 0, ``top_p`` 1 and ``min_p`` 0 switch a filter off.
-    ``seed`` None draws a fresh one. ``logprobs`` is the number of alternatives reported beside each token.
-    ``num_beams`` above 1 is beam search (``engine.beam``), whose texts compete at their log-probability divided by their
-    length to the power of ``length_penalty``; None leaves both to the model (a translator's own; otherwise 1).
+    ``temperature`` 0 is greedy. ``top_k`` 0, ``top_p`` 1, ``min_p`` 0 and ``typical_p`` 1 switch a filter off.
+    ``repetition_penalty`` (1: off) counts prompt and answer; ``presence_penalty`` and ``frequency_penalty`` (0: off) the
+    answer alone. ``logit_bias`` holds (token id, what is added to its logit), each id once. No stop token comes before
+    ``min_tokens`` tokens. ``seed`` None draws a fresh one. ``logprobs`` is the number of alternatives reported beside
+    each token. ``num_beams`` above 1 is beam search (``engine.beam``), whose texts compete at their log-probability
+    divided by their length to the power of ``length_penalty``; None leaves both to the model (a translator's own;
+    otherwise 1).
     """
 
     temperature: float = 0.0
@@ -117,15 +120,34 @@ class Sampling:
     logprobs: int | None = None
     num_beams: int | None = None
     length_penalty: float | None = None
+    typical_p: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    logit_bias: tuple[tuple[int, float], ...] = ()
+    min_tokens: int = 0
+
+    @property
+    def needs_steps(self) -> tuple[str, ...]:
+        """Names of the settings in use that hold for one token after another, and so not in beam search."""
+        plain = Sampling()
+        names = ("presence_penalty", "frequency_penalty", "logit_bias", "min_tokens")
+        return tuple(name for name in names if getattr(self, name) != getattr(plain, name))
 
 
 @dataclass(frozen=True)
 class GenerateOptions:
-    """One call's options above the engine. ``stop`` holds strings; they are cut from the text."""
+    """One call's options above the engine. ``stop`` holds strings; they are cut from the text.
+
+    ``response_format`` gives the answer a form, as OpenAI's API writes it: ``{"type": "json_object"}``,
+    ``{"type": "json_schema", "json_schema": {"schema": {...}}}``, and besides these ``{"type": "regex", "regex": "..."}``,
+    ``{"type": "grammar", "grammar": "..."}`` (Lark) and ``{"type": "choice", "choices": [...]}``. An answer that ended
+    with "stop" has that form (a stop string may cut it); one that ended with "length" is its beginning.
+    """
 
     max_tokens: int = 128
     sampling: Sampling = field(default_factory=Sampling)
     stop: tuple[str, ...] = ()
+    response_format: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

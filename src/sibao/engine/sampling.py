@@ -1,23 +1,28 @@
-"""Choosing the next token. Pure functions on logits; shapes: B rows, V words of the vocabulary, float32.
+"""Choosing the next token. Shapes: B rows, V words of the vocabulary, float32.
 
-The order is that of Transformers' generate: repetition penalty, processors and constraint, then temperature, top-k,
-top-p, min-p, then the draw. One setting per row; a row's result never depends on the other rows. Each request has its
-own generator and uses exactly one random number per token, so its tokens are the same alone and in any batch.
+The order is that of Transformers' generate: logit bias, repetition penalty, presence and frequency penalty (which
+Transformers lacks), min_tokens, processors, constraint (Transformers: before the processors; here nothing undoes it) in
+``engine.control``; then temperature, top-k, top-p, min-p, typical (``engine.filters``), then the draw. One setting per
+row; a row's result never depends on the other rows. Each request has its own generator and uses exactly one random number
+per token, so its tokens are the same alone and in any batch.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from sibao.core.errors import BadInput, ModelError
 from sibao.core.types import Sampling
+from sibao.engine.filters import NEVER as NEVER
 from sibao.engine.request import TokenScore
+from sibao.engine.shortlist import choices
 
-NEVER = float("-inf")
+LARGE, STRIDE = 16384, 1024
+"""In a vocabulary larger than this a stretch of so many words is found first, then the word in it."""
 
 
 def make_generator(seed: int | None) -> torch.Generator:
@@ -25,63 +30,61 @@ def make_generator(seed: int | None) -> torch.Generator:
     return torch.Generator().manual_seed(secrets.randbits(63) if seed is None else seed)
 
 
-def repetition_penalty(logits_V: Tensor, ids: Sequence[int], penalty: float) -> Tensor:
-    """Make tokens that were already seen less likely (CTRL, Keskar et al. 2019, arXiv 1909.05858, section 4.1).
+def best(logits_BV: Tensor) -> list[tuple[float, int]]:
+    """The largest logit of each row and the first token that has it. NaN counts as the largest.
 
-    As Transformers: positive logits are divided by the penalty, negative ones multiplied; prompt tokens count.
+    The maximum of stretches is several times quicker than ``argmax`` of a long row, which keeps track of places.
     """
-    seen = torch.tensor(sorted(set(ids)), device=logits_V.device)
-    old = logits_V[seen]
-    return logits_V.index_copy(0, seen, torch.where(old < 0, old * penalty, old / penalty))
-
-
-def top_k(logits_BV: Tensor, k_B: Tensor) -> Tensor:
-    """Keep the k most likely tokens of each row; 0 keeps all. Tokens tied with the k-th stay."""
-    vocab = logits_BV.shape[-1]
-    k_B = torch.where(k_B < 1, vocab, k_B.clamp(max=vocab))
-    largest = int(k_B.max())
-    best = torch.topk(logits_BV, largest, dim=-1).values
-    return logits_BV.masked_fill(logits_BV < best.gather(-1, k_B[:, None] - 1), NEVER)
-
-
-def top_p(logits_BV: Tensor, p_B: Tensor) -> Tensor:
-    """Keep the smallest set of tokens whose probability reaches p (nucleus; Holtzman et al. 2020, arXiv 1904.09751)."""
-    ranked, order = logits_BV.sort(dim=-1, stable=True)
-    unlikely = ranked.softmax(-1).cumsum(-1) <= (1.0 - p_B)[:, None]
-    unlikely[:, -1] = False  # the most likely token always stays
-    unlikely &= (p_B < 1.0)[:, None]
-    return logits_BV.masked_fill(unlikely.scatter(-1, order, unlikely), NEVER)
-
-
-def min_p(logits_BV: Tensor, p_B: Tensor) -> Tensor:
-    """Keep tokens at least p times as likely as the best one (Nguyen et al. 2024, arXiv 2407.01082, section 3)."""
-    probability = logits_BV.softmax(-1)
-    floor = p_B[:, None] * probability.amax(-1, keepdim=True)
-    return logits_BV.masked_fill(probability < floor, NEVER)
-
-
-def filtered(logits_BV: Tensor, settings: Sequence[Sampling]) -> Tensor:
-    """Temperature, top-k, top-p, min-p. Rows with temperature 0 must not be among them."""
-
-    def column(values: list[float], dtype: torch.dtype = torch.float32) -> Tensor:
-        return torch.tensor(values, dtype=dtype, device=logits_BV.device)
-
-    logits_BV = logits_BV / column([s.temperature for s in settings])[:, None]
-    if any(s.top_k for s in settings):
-        logits_BV = top_k(logits_BV, column([s.top_k for s in settings], torch.long))
-    if any(s.top_p < 1 for s in settings):
-        logits_BV = top_p(logits_BV, column([s.top_p for s in settings]))
-    if any(s.min_p for s in settings):
-        logits_BV = min_p(logits_BV, column([s.min_p for s in settings]))
-    return logits_BV
+    if logits_BV.shape[-1] <= LARGE:
+        top_B, at_B = logits_BV.max(-1)
+    else:
+        top_B, stretch_B = _by_stretch(logits_BV, Tensor.amax).max(-1)
+        inside_BS, begin_B = _stretch(logits_BV, stretch_B, NEVER)
+        at_B = begin_B + inside_BS.argmax(-1)
+    pairs = torch.stack([top_B.double(), at_B.double()], -1).tolist()
+    return [(value, int(token)) for value, token in pairs]
 
 
 def draw(logits_BV: Tensor, generators: Sequence[torch.Generator]) -> list[int]:
-    """One token per row in proportion to its probability: inversion of the cumulative distribution, in float64."""
-    sums = logits_BV.double().softmax(-1).cumsum(-1)
-    u_B = torch.cat([torch.rand(1, generator=g, dtype=torch.float64) for g in generators]).to(logits_BV.device)
-    found = torch.searchsorted(sums, (u_B * sums[:, -1])[:, None], right=True)
-    return [int(token) for token in found[:, 0]]
+    """One token per row in proportion to its probability: inversion of the cumulative distribution in float64, of a large
+    vocabulary first over stretches, then inside one."""
+    u_B1 = torch.cat([torch.rand(1, generator=g, dtype=torch.float64) for g in generators])[:, None]
+    u_B1, weight_BV = u_B1.to(logits_BV.device), logits_BV.softmax(-1)
+    if logits_BV.shape[-1] <= LARGE:
+        return _inverse(weight_BV, u_B1)[0].tolist()
+    stretch_B, rest_B1 = _inverse(_by_stretch(weight_BV, Tensor.sum), u_B1)
+    inside_BS, begin_B = _stretch(weight_BV, stretch_B, 0.0)
+    return (begin_B + _inverse(inside_BS, rest_B1)[0]).tolist()
+
+
+def _by_stretch(table_BV: Tensor, reduce: Callable[..., Tensor]) -> Tensor:
+    """Each stretch of each row, the last one perhaps shorter, made one number [B, C]."""
+    whole = table_BV.shape[-1] // STRIDE * STRIDE
+    out_BC = reduce(table_BV[:, :whole].unflatten(-1, (-1, STRIDE)), -1)
+    return (
+        torch.cat([out_BC, reduce(table_BV[:, whole:], -1, keepdim=True)], -1) if table_BV.shape[-1] > whole else out_BC
+    )
+
+
+def _stretch(table_BV: Tensor, stretch_B: Tensor, beyond: float) -> tuple[Tensor, Tensor]:
+    """One stretch of each row [B, STRIDE], ``beyond`` after the row's end, and where it begins [B]."""
+    begin_B = stretch_B * STRIDE
+    places_BS = begin_B[:, None] + torch.arange(STRIDE, device=table_BV.device)
+    last = table_BV.shape[-1] - 1
+    return table_BV.gather(-1, places_BS.clamp(max=last)).masked_fill(places_BS > last, beyond), begin_B
+
+
+def _inverse(weight_BN: Tensor, u_B1: Tensor) -> tuple[Tensor, Tensor]:
+    """Where the share u of the whole weight is reached [B], and which share of that place's own weight is left [B, 1]."""
+    sums_BN = weight_BN.cumsum(-1, dtype=torch.float64)
+    wanted_B1 = u_B1 * sums_BN[:, -1:]
+    found_B1 = torch.searchsorted(sums_BN, wanted_B1, right=True)
+    found_B1 = torch.minimum(
+        found_B1, sums_BN.argmax(-1, keepdim=True)
+    )  # rounding up to the whole: the last with weight
+    own_B1 = weight_BN.gather(-1, found_B1)
+    left_B1 = (wanted_B1 - (sums_BN.gather(-1, found_B1) - own_B1)) / own_B1
+    return found_B1[:, 0], left_B1.clamp(0, 1)
 
 
 def choose(
@@ -92,20 +95,22 @@ def choose(
     Args:
         logits_BV: float32 after penalty, processors and constraint.
     """
-    best, argbest = logits_BV.max(-1)  # NaN wins a maximum, so one look finds both kinds of bad row
-    out: list[int | ModelError | BadInput] = list(argbest.tolist())
-    drawn = [i for i, s in enumerate(settings) if s.temperature > 0]
-    for i, value in enumerate(best.tolist()):
+    out: list[int | ModelError | BadInput] = []
+    drawn = []
+    for i, (value, token) in enumerate(best(logits_BV)):
         if value != value or value == float("inf"):
-            out[i] = ModelError("the model gave logits that are not numbers", hint="try a higher precision")
+            out.append(ModelError("the model gave logits that are not numbers", hint="try a higher precision"))
         elif value == NEVER:
-            out[i] = BadInput("no token is allowed here", hint="loosen the constraint or the processors")
-    drawn = [i for i in drawn if isinstance(out[i], int)]
+            out.append(BadInput("no token is allowed here", hint="loosen the constraint or the processors"))
+        else:
+            out.append(token)
+            if settings[i].temperature > 0:
+                drawn.append(i)
     if drawn:
-        rows = logits_BV if len(drawn) == len(settings) else logits_BV[drawn]
-        tokens = draw(filtered(rows, [settings[i] for i in drawn]), [generators[i] for i in drawn])
-        for i, token in zip(drawn, tokens, strict=True):
-            out[i] = token
+        for some in choices(logits_BV, settings, drawn):
+            picks = draw(some.logits, [generators[row] for row in some.rows])
+            for place, (row, pick) in enumerate(zip(some.rows, picks, strict=True)):
+                out[row] = pick if some.ids is None else int(some.ids[place, pick])
     return out
 
 
@@ -114,6 +119,7 @@ def token_score(logits_V: Tensor, token: int, alternatives: int) -> TokenScore:
 
     Raw: before penalty, processors, constraint, temperature and filters.
     """
-    logprobs_V = logits_V.log_softmax(-1)
-    values, ids = torch.topk(logprobs_V, min(alternatives, logprobs_V.shape[-1]))
-    return TokenScore(float(logprobs_V[token]), tuple(zip(ids.tolist(), values.tolist(), strict=True)))
+    whole = logits_V.logsumexp(-1)
+    values, ids = torch.topk(logits_V, min(alternatives, logits_V.shape[-1]))
+    top = zip(ids.tolist(), (values - whole).tolist(), strict=True)
+    return TokenScore(float(logits_V[token] - whole), tuple(top))

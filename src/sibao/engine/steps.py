@@ -71,7 +71,7 @@ class SourceSteps:
 
     def first(self, copies: int) -> Tensor:
         """See ``engine.beam.Steps``."""
-        config, device = self.model.config, self.model.lm_head.weight.device
+        config, device = self.model.config, next(self.model.parameters()).device
         ids, mask = padded(self.sources, config.pad_token_id, device)
         self.cache = self.model.start(self.model.encode(ids, mask), mask, copies, self.max_tokens)
         start = torch.full((len(ids) * copies,), config.decoder_start_token_id, device=device)
