@@ -160,20 +160,6 @@ def _sizes(config: Any) -> Iterator[tuple[str, int]]:
             yield name, value
 
 
-def fit_weights(
-    folder: Path, tensors: dict[str, Tensor], renames: tuple[Rename, ...], model: Network
-) -> dict[str, Tensor]:
-    """Tensors of the checkpoint as ``named_weights`` gives them, each looked through for NaN and infinity.
-
-    Raises:
-        ModelError: one holds such a number; or what ``named_weights`` raises.
-    """
-    state = named_weights(folder, tensors, renames, model)
-    for key, tensor in tensors.items():
-        refuse_nan(folder, key, tensor)
-    return state
-
-
 def named_weights(
     folder: Path, tensors: dict[str, Tensor], renames: tuple[Rename, ...], model: Network
 ) -> dict[str, Tensor]:

@@ -6,7 +6,6 @@ Knows tensors only: no tokenizers, no files, no family names. Parameter names fo
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sibao.nn.attention import Attention, window_mask
@@ -138,7 +137,7 @@ class Decoder(Network):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Scores of every vocabulary entry, float32 [..., V], from hidden states [..., D]."""
-        logits = F.linear(hidden, self.lm_head.weight).float()
+        logits: Tensor = self.lm_head(hidden).float()
         cap = self.config.logit_softcap
         return logits if cap is None else torch.tanh(logits / cap) * cap
 

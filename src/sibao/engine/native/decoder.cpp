@@ -1,0 +1,396 @@
+// One step of a decoder over a ragged batch: any number of new tokens of any number of sequences, in one pass.
+//
+// All threads walk through the layers together and split each operation; barriers stand where one needs what another made.
+// M tokens, D width, H query heads, K key/value heads, E their size, N inner width of the feed-forward.
+#include <omp.h>
+#include <atomic>
+#include "attention.h"
+#include "matrix.h"
+
+extern "C" {
+
+struct Norm {
+    const float *weight, *bias;  // no weight: no norm
+};
+
+struct Layer {
+    Norm before, after_attention, before_feed, after_feed, query, key;
+    Matrix qkv[3], out, gate_up[2], down;  // gate_up: where there is no gate, the second is empty
+    int32_t window, local;           // positions seen (0: all); whether the second table of rotations holds
+    uint8_t* cache;
+};
+
+struct Model {
+    int32_t layers, D, H, K, E, N, vocab, rotated, norm_kind, activation, gated, half_cache;
+    float norm_eps, scale, attention_cap, logit_cap, embedding_scale;
+    int32_t tied_head;           // the embedding is a column of the head's packed weight
+    int64_t block_bytes;
+    const Layer* layer;
+    const void* embedding;       // [vocab, D], floats or bfloat16
+    const float* positions;      // [positions, D] or nothing
+    const float *cos, *sin, *local_cos, *local_sin;  // [positions, rotated]
+    Norm last;
+    Matrix head;
+    int32_t half_embedding, unused;
+};
+
+// A low-rank change beside a weight [n, k]: y = stretch · (W x + scale · B A x); no stretch: 1. A bias is not stretched.
+struct Low {
+    const float *a, *b, *stretch;  // [rank, k], [n, rank], [n]
+    int32_t rank;
+    float scale;
+};
+enum { QUERY, KEY, VALUE, OUT, GATE, UP, DOWN, SITES };
+
+struct Batch {
+    int32_t tokens, sequences, table_width, outputs;
+    const int32_t *ids, *at;      // [tokens]; at: position, and slot in its sequence's blocks
+    const int32_t *first;         // [sequences + 1]: where each one's tokens begin
+    const int32_t *blocks;        // [sequences, table_width]
+    const int32_t *output;        // [outputs]: tokens whose results are wanted
+    float *hidden, *logits;       // [outputs, D] after the last norm; [outputs, vocab]; each may be nothing
+    const Low* const* adapters;   // [tokens] of tables [layers, SITES]; nothing: no token has one
+    int32_t rank, unused;         // the largest
+};
+
+}
+
+namespace {
+
+enum { RMS, LAYER };
+enum { SILU, GELU_TANH, GELU };
+
+void normalize(const Model& m, const Norm& norm, const float* x, float* y, int size) {
+    if (!norm.weight) {
+        if (y != x) std::memcpy(y, x, size * sizeof(float));
+        return;
+    }
+    float mean = 0;
+    int whole = size / LANES * LANES;
+    auto add_up = [&](auto term) {
+        F sums{};
+        for (int i = 0; i < whole; i += LANES) sums += term(load<F>(x + i));
+        float total = sum(sums);
+        for (int i = whole; i < size; ++i) total += term(F{} + x[i])[0];
+        return total / size;
+    };
+    if (m.norm_kind == LAYER && norm.bias) mean = add_up([](F v) { return v; });
+    float factor = 1 / std::sqrt(add_up([=](F v) { return (v - mean) * (v - mean); }) + m.norm_eps);
+    for (int i = 0; i < size; ++i) y[i] = (x[i] - mean) * factor * norm.weight[i] + (norm.bias ? norm.bias[i] : 0.f);
+}
+
+float dot(const float* a, const float* b, int size) {
+    F sums{};
+    int i = 0;
+    for (; i + LANES <= size; i += LANES) sums += load<F>(a + i) * load<F>(b + i);
+    float total = sum(sums);
+    for (; i < size; ++i) total += a[i] * b[i];
+    return total;
+}
+
+void rotate(const float* cos, const float* sin, int width, float* x) {
+    int half = width / 2;
+    for (int i = 0; i < half; ++i) {
+        float a = x[i], b = x[i + half];
+        x[i] = a * cos[i] - b * sin[i];
+        x[i + half] = b * cos[i + half] + a * sin[i + half];
+    }
+}
+
+F activate(int kind, F x) {
+    if (kind == SILU) return x / (1.f + exponential(-x));
+    if (kind == GELU_TANH) return 0.5f * x * (1.f + hyperbolic_tangent(0.7978845608f * (x + 0.044715f * x * x * x)));
+    for (int i = 0; i < LANES; ++i) x[i] *= 0.5f * (1.f + std::erf(x[i] * 0.70710678f));
+    return x;
+}
+
+void embed(const Model& m, const Batch& b, int t, float* x) {
+    int id = b.ids[t];
+    if (m.tied_head && m.head.kind == INT8) {
+        const uint8_t* panel = m.head.data + id / PANEL * panel_bytes(INT8, m.D) + id % PANEL * 4;
+        for (int i = 0; i < m.D; ++i) x[i] = (int8_t)panel[i / 4 * 4 * PANEL + i % 4] * m.head.scale[id];
+    } else {
+        for (int i = 0; i < m.D; ++i) x[i] = at(m.embedding, m.half_embedding, int64_t(id) * m.D + i);
+    }
+    if (m.embedding_scale != 1)
+        for (int i = 0; i < m.D; ++i) x[i] *= m.embedding_scale;
+    if (m.positions)
+        for (int i = 0; i < m.D; ++i) x[i] += m.positions[int64_t(b.at[t]) * m.D + i];
+}
+
+// Memory for one step; kept from call to call.
+struct Work {
+    std::vector<float> x, qkv, seen, inner, plain, scale, last, low;
+    std::vector<uint8_t> bytes;
+    std::vector<int32_t> groups;
+    struct Tile { int32_t sequence, head, first, count; };
+    std::vector<Tile> tiles;
+    std::vector<std::vector<uint8_t>> scratch;  // of each thread
+};
+
+Rows rows_for(Work& work, const Matrix& w) {
+    int64_t size = w.kind == F32 ? 4 : w.kind == BF16 ? 2 : 1;
+    return {w.kind, w.k, width_of(w.kind, w.k) * size, work.bytes.data(), work.scale.data(), work.groups.data()};
+}
+
+// Query rows (token, head of the group) that meet the same keys, as many at a time as a tile of sums holds.
+void cut(const Model& m, const Batch& b, Work& work) {
+    int shared = m.H / m.K, tokens = std::max(1, ROWS / shared);
+    work.tiles.clear();
+    for (int s = 0; s < b.sequences; ++s)
+        for (int from = b.first[s]; from < b.first[s + 1]; from += tokens)
+            for (int head = 0; head < m.K; ++head) work.tiles.push_back({s, head, from, std::min(tokens, b.first[s + 1] - from)});
+}
+
+template <class T> void look(const Model& m, const Layer& layer, const Batch& b, Work& work, const Work::Tile& tile) {
+    int shared = m.H / m.K, wide = (m.H + 2 * m.K) * m.E, size = up(m.E, LANES), rows = tile.count * shared;
+    Cache cache{m.half_cache, m.K, size, 0, layer.cache, m.block_bytes};
+    alignas(64) float sums[ROWS][512];
+    for (int start = 0; start < rows; start += ROWS) {
+        int count = std::min(ROWS, rows - start);
+        const float* q[ROWS];
+        float* out[ROWS];
+        int32_t at[ROWS];
+        for (int r = 0; r < count; ++r) {
+            int token = tile.first + (start + r) / shared, head = tile.head * shared + (start + r) % shared;
+            q[r] = work.qkv.data() + int64_t(token) * wide + head * m.E;
+            at[r] = b.at[token], out[r] = sums[r];
+        }
+        Seen seen{b.blocks + int64_t(tile.sequence) * b.table_width, at, layer.window, m.scale, m.attention_cap};
+        attend_of<T>(count, std::make_integer_sequence<int, ROWS>{})(cache, tile.head, seen, q, m.E, out);
+        for (int r = 0; r < count; ++r) {
+            int token = tile.first + (start + r) / shared, head = tile.head * shared + (start + r) % shared;
+            std::memcpy(work.seen.data() + int64_t(token) * m.H * m.E + head * m.E, sums[r], m.E * sizeof(float));
+        }
+    }
+}
+
+// Norms, rotations, and keys and values into their slots: one (token, head) at a time.
+void place(const Model& m, const Layer& layer, const Batch& b, Work& work, const int32_t* sequence, int job) {
+    int heads = m.H + m.K, t = job / heads, head = job % heads, wide = (m.H + 2 * m.K) * m.E;
+    float* x = work.qkv.data() + int64_t(t) * wide + head * m.E;
+    normalize(m, head < m.H ? layer.query : layer.key, x, x, m.E);
+    if (m.rotated) {
+        int64_t row = int64_t(b.at[t]) * m.rotated;
+        rotate((layer.local ? m.local_cos : m.cos) + row, (layer.local ? m.local_sin : m.sin) + row, m.rotated, x);
+    }
+    if (head < m.H) return;
+    Cache cache{m.half_cache, m.K, up(m.E, LANES), 0, layer.cache, m.block_bytes};
+    int block = b.blocks[int64_t(sequence[t]) * b.table_width + b.at[t] / BLOCK];
+    auto put = m.half_cache ? keep<uint16_t> : keep<float>;
+    put(cache, block, b.at[t] % BLOCK, head - m.H, x, x + m.K * m.E, m.E);
+}
+
+void grow(Work& work, const Model& m, int64_t M, int threads) {
+    int64_t inner = m.gated ? 2 * m.N : m.N, seen = m.H * m.E, most = up(std::max<int64_t>({m.D, seen, m.N}), 64);
+    work.x.resize(M * m.D), work.last.resize(M * m.D), work.seen.resize(M * seen), work.inner.resize(M * inner);
+    work.qkv.resize(M * std::max<int64_t>((m.H + 2 * m.K) * m.E, m.D));
+    work.plain.resize(M * m.D), work.scratch.resize(threads);
+    int64_t size = 4 / steps_of(std::min(m.head.kind, m.layer->down.kind));
+    work.scale.resize(M), work.bytes.resize(M * most * size), work.groups.resize(M * most / GROUP);
+}
+
+// Where threads meet. One that waits spins for some microseconds, then sleeps: when other programs run too, the thread that
+// is waited for may need just its core.
+class Meeting {
+    static constexpr int SPINS = 2000;
+    std::atomic<int> here{0}, round{0};
+
+  public:
+    void wait(int threads) {
+        int now = round.load(std::memory_order_relaxed);
+        if (here.fetch_add(1, std::memory_order_acq_rel) == threads - 1) {
+            here.store(0, std::memory_order_relaxed);
+            round.store(now + 1, std::memory_order_release);
+            round.notify_all();
+            return;
+        }
+        for (int spins = 0; spins < SPINS; ++spins, relax())
+            if (round.load(std::memory_order_acquire) != now) return;
+        round.wait(now, std::memory_order_acquire);
+    }
+};
+
+struct Pass {
+    const Model& m;
+    const Batch& b;
+    Work& work;
+    const int32_t* sequence;
+    Meeting& meeting;
+    std::atomic<int>& next;  // tile of attention that nobody has taken
+    int thread, threads;
+
+    void meet() const { meeting.wait(threads); }
+
+    void product(const Matrix* ws, int count, int rows, float* y, int64_t width, bool add) const {
+        multiply(ws, count, rows_for(work, *ws), rows, y, width, add, work.scratch[thread], thread, threads);
+    }
+    // The same for the tokens of a layer, with what adapters change. x: the rows before they were made ready.
+    void adapted(int layer, int site, const Matrix* ws, int count, const float* x, int64_t stride, float* y, int64_t width, bool add) const {
+        auto low_of = [&](int t, int i) { return b.adapters && b.adapters[t] ? b.adapters[t] + layer * SITES + site + i : nullptr; };
+        auto middle = [&](int t, int i) { return work.low.data() + (int64_t(t) * 3 + i) * b.rank; };
+        if (b.adapters)
+            each(b.tokens * count, [&](int job) {
+                int t = job / count, i = job % count;
+                const Low* low = low_of(t, i);
+                for (int r = 0; low && r < low->rank; ++r)
+                    middle(t, i)[r] = dot(low->a + int64_t(r) * ws[i].k, x + t * stride, ws[i].k) * low->scale;
+            });
+        product(ws, count, b.tokens, y, width, add);
+        if (!b.adapters) return;
+        meet();
+        each(b.tokens * count, [&](int job) {
+            int t = job / count, i = job % count, n = 0;
+            for (int j = 0; j < i; ++j) n += ws[j].n;
+            const Low* low = low_of(t, i);
+            if (!low || !low->rank) return;
+            float* out = y + t * width + n;
+            for (int o = 0; o < ws[i].n; ++o) {
+                float more = dot(low->b + int64_t(o) * low->rank, middle(t, i), low->rank), bias = ws[i].bias ? ws[i].bias[o] : 0.f;
+                out[o] = low->stretch ? low->stretch[o] * (out[o] - bias + more) + bias : out[o] + more;
+            }
+        });
+    }
+    template <class Each> void each(int count, Each body) const {
+        for (int i = count * int64_t(thread) / threads; i < count * int64_t(thread + 1) / threads; ++i) body(i);
+    }
+    void norm_rows(const Norm& norm, const Matrix& next) const {
+        Rows rows = rows_for(work, next);
+        each(b.tokens, [&](int t) {
+            float* y = work.plain.data() + int64_t(t) * m.D;
+            normalize(m, norm, work.x.data() + int64_t(t) * m.D, y, m.D);
+            prepare(rows, t, y);
+        });
+    }
+    // x += w · rows, with a norm between where the family has one.
+    void add(int layer, int site, const Matrix& w, const Norm& norm, const float* rows, int64_t stride) const {
+        bool apart = norm.weight || b.adapters;
+        float* y = apart ? work.qkv.data() : work.x.data();
+        adapted(layer, site, &w, 1, rows, stride, y, m.D, !apart);
+        if (!apart) return;
+        meet();
+        each(b.tokens, [&](int t) {
+            float *from = y + int64_t(t) * m.D, *to = work.x.data() + int64_t(t) * m.D;
+            normalize(m, norm, from, from, m.D);
+            for (int i = 0; i < m.D; ++i) to[i] += from[i];
+        });
+    }
+    void layer(int number) const {
+        const Layer& l = m.layer[number];
+        int wide = (m.H + 2 * m.K) * m.E, inner = m.gated ? 2 * m.N : m.N;
+        norm_rows(l.before, l.qkv[0]);
+        meet();
+        adapted(number, QUERY, l.qkv, 3, work.plain.data(), m.D, work.qkv.data(), wide, false);
+        meet();
+        if (thread == 0) next = 0;
+        each(b.tokens * (m.H + m.K), [&](int job) { place(m, l, b, work, sequence, job); });
+        meet();
+        for (int i; (i = next++) < (int)work.tiles.size();)
+            m.half_cache ? look<uint16_t>(m, l, b, work, work.tiles[i]) : look<float>(m, l, b, work, work.tiles[i]);
+        meet();
+        Rows rows = rows_for(work, l.out);
+        each(b.tokens, [&](int t) { prepare(rows, t, work.seen.data() + int64_t(t) * m.H * m.E); });
+        meet();
+        add(number, OUT, l.out, l.after_attention, work.seen.data(), m.H * m.E);
+        meet();
+        norm_rows(l.before_feed, l.gate_up[0]);
+        meet();
+        adapted(number, m.gated ? GATE : UP, l.gate_up, m.gated ? 2 : 1, work.plain.data(), m.D, work.inner.data(), inner, false);
+        meet();
+        rows = rows_for(work, l.down);
+        each(b.tokens, [&](int t) {
+            float *gate = work.inner.data() + int64_t(t) * inner, *up_ = m.gated ? gate + m.N : nullptr;
+            int i = 0;
+            for (; i + LANES <= m.N; i += LANES) {
+                F v = activate(m.activation, load<F>(gate + i));
+                store(gate + i, up_ ? v * load<F>(up_ + i) : v);
+            }
+            for (; i < m.N; ++i) gate[i] = activate(m.activation, F{} + gate[i])[0] * (up_ ? up_[i] : 1.f);
+            prepare(rows, t, gate);
+        });
+        meet();
+        add(number, DOWN, l.down, l.after_feed, work.inner.data(), inner);
+        meet();
+    }
+    void finish() const {
+        each(b.outputs, [&](int i) {
+            float* out = work.last.data() + int64_t(i) * m.D;
+            normalize(m, m.last, work.x.data() + int64_t(b.output[i]) * m.D, out, m.D);
+            if (b.hidden) std::memcpy(b.hidden + int64_t(i) * m.D, out, m.D * sizeof(float));
+        });
+        meet();
+        if (b.logits) head(work.last.data(), b.outputs, b.logits);
+    }
+    // Scores of the vocabulary from states after the last norm.
+    void head(const float* states, int count, float* logits) const {
+        Rows rows = rows_for(work, m.head);
+        each(count, [&](int i) { prepare(rows, i, states + int64_t(i) * m.D); });
+        meet();
+        product(&m.head, 1, count, logits, m.vocab, false);
+        if (m.logit_cap == 0) return;
+        meet();
+        each(count, [&](int i) {
+            for (float *y = logits + int64_t(i) * m.vocab, *end = y + m.vocab; y < end; ++y) *y = std::tanh(*y / m.logit_cap) * m.logit_cap;
+        });
+    }
+};
+}  // namespace
+
+extern "C" {
+
+Work* sibao_work() { return new Work; }
+void sibao_free(Work* work) { delete work; }
+
+void sibao_forward(const Model* m, const Batch* b, Work* work, int threads) {
+    grow(*work, *m, std::max(b->tokens, b->outputs), threads);
+    if (b->adapters) work->low.resize(int64_t(b->tokens) * 3 * b->rank);
+    cut(*m, *b, *work);
+    std::vector<int32_t> sequence(b->tokens);
+    for (int s = 0; s < b->sequences; ++s)
+        for (int t = b->first[s]; t < b->first[s + 1]; ++t) sequence[t] = s;
+    Meeting meeting;
+    std::atomic<int> next{0};
+#pragma omp parallel num_threads(threads)
+    {
+        Pass pass{*m, *b, *work, sequence.data(), meeting, next, omp_get_thread_num(), omp_get_num_threads()};
+        pass.each(b->tokens, [&](int t) { embed(*m, *b, t, work->x.data() + int64_t(t) * m->D); });
+        pass.meet();
+        for (int i = 0; i < m->layers; ++i) pass.layer(i);
+        pass.finish();
+    }
+}
+
+// logits [rows, vocab] from states [rows, D] after the last norm.
+void sibao_head(const Model* m, const float* states, int rows, float* logits, Work* work, int threads) {
+    grow(*work, *m, rows, threads);
+    Batch none{};
+    Meeting meeting;
+    std::atomic<int> next{0};
+#pragma omp parallel num_threads(threads)
+    Pass{*m, none, *work, nullptr, meeting, next, omp_get_thread_num(), omp_get_num_threads()}.head(states, rows, logits);
+}
+
+// Pack rows of a weight [n, k] of floats (or bfloat16). `scale` and `offset` have room for whole panels.
+void sibao_pack(int kind, const void* w, int half, int n, int k, uint8_t* out, float* scale, int32_t* offset, int threads) {
+    int64_t bytes = panel_bytes(kind, k);
+#pragma omp parallel for num_threads(threads)
+    for (int p = 0; p < up(n, PANEL) / PANEL; ++p) pack_panel(kind, w, half, n, k, p, out + p * bytes, scale, offset);
+}
+
+int64_t sibao_panel_bytes(int kind, int k) { return panel_bytes(kind, k); }
+
+// y [rows, n] = x [rows, k] Wᵀ + bias, for tests and for layers outside a decoder.
+void sibao_multiply(const Matrix* w, const float* x, int rows, float* y, int threads) {
+    Work work;
+    int64_t most = up(w->k, 64);
+    work.bytes.resize(rows * most * 4), work.scale.resize(rows), work.groups.resize(rows * most / GROUP);
+    Rows ready = rows_for(work, *w);
+#pragma omp parallel num_threads(threads)
+    {
+#pragma omp for
+        for (int r = 0; r < rows; ++r) prepare(ready, r, x + int64_t(r) * w->k);
+        std::vector<uint8_t> scratch;
+        multiply(w, 1, ready, rows, y, w->n, false, scratch, omp_get_thread_num(), omp_get_num_threads());
+    }
+}
+}
