@@ -151,6 +151,12 @@ def split_fused(rule: Rename, layer: str, tensor: Tensor, sizes: list[int]) -> d
     return {fill(n, layer): part for n, part in zip(rule.fused, parts, strict=True)}
 
 
+def places(rule: Rename, state: Mapping[str, Tensor]) -> list[str]:
+    """The places (see ``fill``) at which all of a rule's tensors are in ``state``."""
+    numbers = 1 + max((int(n) for name in state for n in re.findall(r"\.(\d+)\.", name)), default=0)
+    return [p for p in _places(rule, numbers) if all(fill(n, p) in state for n in rule.fused)]
+
+
 def _places(rule: Rename, numbers: int) -> Iterator[str]:
     """Every place that a rule's names can have when layers and experts are numbered below ``numbers``."""
     counts = [range(numbers)] * ("{i}" in rule.checkpoint) + [range(numbers)] * ("{e}" in rule.checkpoint)

@@ -17,19 +17,22 @@ from sibao.core.errors import ModelError, UnsupportedModel
 from sibao.core.names import load_module, module_names
 from sibao.core.paths import write_text
 from sibao.models.base import Keys, Rename, to_checkpoint
+from sibao.models.compressed import KEY as QUANTIZATION
+from sibao.models.compressed import coded, form_of, plain_tensors, put_codes
 from sibao.models.weights import (
     SHARD_BYTES,
-    fit_weights,
     named_weights,
     open_weights,
     read_json,
     refuse_lies,
+    refuse_nan,
     write_shards,
 )
 from sibao.nn.config import DecoderConfig
 from sibao.nn.decoder import Decoder
 from sibao.nn.encoder import Encoder
 from sibao.nn.encoder_config import EncoderConfig
+from sibao.nn.integer import Codes
 from sibao.nn.network import Network
 from sibao.nn.seq2seq import Seq2Seq
 from sibao.nn.seq2seq_config import Seq2SeqConfig
@@ -51,7 +54,7 @@ SIZES = frozenset(
     ]
 )
 """Keys of config.json, whatever the family, that are sizes."""
-_NOT_FAMILIES = ("adapter", "base", "folder", "names", "weights")
+_NOT_FAMILIES = ("adapter", "base", "compressed", "folder", "names", "weights")
 
 
 def family_of(name: str) -> ModuleType:
@@ -101,7 +104,7 @@ def refuse_sizes(data: dict[str, Any], folder: str) -> None:
 
 def unread_keys(data: dict[str, Any]) -> set[str]:
     """Keys of a config.json of a family that is implemented which its reader does not look at, as far as it comes."""
-    keys = Keys(data)
+    keys = Keys({key: value for key, value in data.items() if key != QUANTIZATION})
     with suppress(ModelError, TypeError, ValueError, ZeroDivisionError):  # what is wrong is said by read_config
         family_of(str(data.get("model_type"))).read(keys)
     return set(keys.unread())
@@ -120,7 +123,8 @@ def parse_config(data: dict[str, Any], folder: str) -> tuple[str, Any]:
             + ", ".join(families()),
         )
     refuse_sizes(data, folder)
-    keys = Keys(data)
+    form_of(data, folder)
+    keys = Keys({key: value for key, value in data.items() if key != QUANTIZATION})
     try:
         config = family_of(name).read(keys)
     except (TypeError, ValueError, ZeroDivisionError) as error:
@@ -142,47 +146,69 @@ def load_model(folder: Path | str, dtype: torch.dtype | None = None) -> Decoder:
     return model
 
 
-def load_network(folder: Path | str, dtype: torch.dtype | None = None) -> Network:
+def load_network(folder: Path | str, dtype: torch.dtype | None = None, *, quantized: bool = False) -> Network:
     """The network in a Hugging Face folder, whatever its architecture.
 
     Args:
-        dtype: precision of the weights in memory; None keeps that of the file.
+        dtype: precision of the weights in memory; None keeps that of the file (float32 where that is quantised).
+        quantized: weights that are whole numbers in the file (``compressed.form_of``) stay so.
 
     Raises:
         ModelError: unknown family or key, damaged or missing weights, shapes that do not fit, NaN or infinity.
     """
     folder = Path(folder)
-    name, tensors, model = _opened(folder)
-    state = fit_weights(folder, tensors, renames_of(family_of(name), model.config), model)
+    name, tensors, codes, model = _opened(folder, read=True)
+    renames = renames_of(family_of(name), model.config)
+    if codes and not quantized:
+        tensors |= {key: one.dequantized() for key, one in codes.items()}
+        dtype = dtype or torch.float32
+    state = named_weights(folder, tensors, renames, model)
+    for key, tensor in tensors.items():
+        refuse_nan(folder, key, codes[key].steps if key in codes else tensor)
+    if codes and quantized:
+        put_codes(model, codes, renames, state)
     if dtype is not None:
         state = {k: v.to(dtype) for k, v in state.items()}
-    model.load_state_dict(state | {name: state[source] for name, source in model.tied.items()}, assign=True)
+    tied = {name: state[source] for name, source in model.tied.items()}
+    model.load_state_dict(state | tied, assign=True, strict=not (codes and quantized))
     model.tie()
     return model.eval()
 
 
-def refuse_unfit(folder: Path) -> None:
+def refuse_unfit(folder: Path) -> Config:
     """Refuse weights that ``load_network`` would, as far as their headers tell: no number of them is read.
+
+    Returns:
+        the model's shape.
 
     Raises:
         ModelError: files that are missing or damaged, or tensors or shapes that config.json does not ask for.
     """
-    name, tensors, model = _opened(folder)
+    name, tensors, _, model = _opened(folder, read=False)
     named_weights(folder, tensors, renames_of(family_of(name), model.config), model)
+    config: Config = model.config
+    return config
 
 
-def _opened(folder: Path) -> tuple[str, dict[str, torch.Tensor], Network]:
-    """Family, tensors of the files (not read yet), and a network of that shape whose memory stays untouched: the
-    checkpoint's tensors take its place."""
+def _opened(folder: Path, *, read: bool) -> tuple[str, dict[str, torch.Tensor], dict[str, Codes], Network]:
+    """Family, tensors of the files (not read yet), those of them that are quantised, and a network of that shape whose
+    memory stays untouched: the checkpoint's tensors take its place."""
     name, config = read_config(folder)
     tensors = open_weights(folder)
+    codes = coded(folder, tensors, read=read) if quantized_form(folder) else {}
+    tensors = plain_tensors(tensors, codes)
     if settle := getattr(family_of(name), "settle", None):  # what the files say better than config.json
         config = settle(config, tensors)
     refuse_lies(folder, config, tensors)
     try:
-        return name, tensors, new_network(config)
+        return name, tensors, codes, new_network(config)
     except RuntimeError as error:
         raise ModelError(f"{folder}: config.json asks for more memory than there is: {error}") from None
+
+
+def quantized_form(folder: Path) -> str | None:
+    """``int8`` or ``int4`` where the weights of a folder are quantised; raises what ``compressed.form_of`` raises."""
+    return form_of(read_json(folder / "config.json"), str(folder))
 
 
 def new_network(config: Any) -> Network:

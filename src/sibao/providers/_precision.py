@@ -2,6 +2,22 @@
 
 from __future__ import annotations
 
-PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+from sibao.core.errors import BadInput
+
+INTEGERS = ("int8", "int4")
+"""Whole numbers, for decoders that Sibao's own engine computes."""
+PRECISIONS = ("auto", "fp32", "bf16", "fp16", *INTEGERS)
 SMALL = 1_000_000_000
 """Parameters up to which ``auto`` computes in fp32 on a CPU: exact, and as fast as bf16 for one stream."""
+
+
+def refuse_integers(precision: str, what: str) -> None:
+    """Refuse a precision that only Sibao's own decoders have.
+
+    Args:
+        what: the model, with the reason.
+    """
+    if precision in INTEGERS:
+        raise BadInput(
+            f"{precision} is for decoders on Sibao's own engine; {what}", hint="use auto, fp32, bf16 or fp16"
+        )
