@@ -6,7 +6,7 @@ import pytest
 import torch
 from tests.contract.peers import load_peer, peer
 
-from sibao.engine.engine import Engine
+from sibao.engine.build import build
 from sibao.engine.request import Request
 from sibao.models.folder import load_model
 
@@ -16,7 +16,7 @@ PROMPTS = [torch.randint(0, 97, (n,), generator=torch.Generator().manual_seed(n)
 @pytest.mark.parametrize(("name", "number"), [("gemma2", 2), ("gemma3_text", 2), ("phi3", 1), ("qwen3_moe", 2)])
 def test_greedy_equals_generate(name: str, number: int) -> None:
     folder = peer(name, number)[1]
-    engine = Engine(load_model(folder, torch.float32), max_batch=3)
+    engine = build(load_model(folder, torch.float32), max_batch=3)
     got: dict[str, list[int]] = {}
     for event in engine.submit(*(Request(str(i), ids, max_tokens=20) for i, ids in enumerate(PROMPTS))):
         got.setdefault(event.id, []).extend(event.token_ids)

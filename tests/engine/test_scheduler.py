@@ -1,4 +1,4 @@
-"""Order, rows and memory of the queue, without a model."""
+"""What is read next and who gives way, without a model."""
 
 from __future__ import annotations
 
@@ -6,83 +6,146 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sibao.engine.blocks import BlockPool
 from sibao.engine.request import Request
-from sibao.engine.scheduler import PREFILL_TOKENS, Job, Scheduler, prefill_groups
-from sibao.engine.slots import LENGTH_STEP, Slots
-from sibao.models import qwen3
-from sibao.models.base import Keys
-from sibao.nn.config import DecoderConfig
+from sibao.engine.runner import BLOCK
+from sibao.engine.scheduler import BESIDE_TOKENS, STEP_TOKENS, Job, Piece, Scheduler
 
 
-def job(name: str, priority: int = 0, length: int = 3) -> Job:
-    return Job(Request(name, [1] * length, priority=priority), torch.Generator())
+def job(name: str, length: int = 3, *, priority: int = 0, first: int = 1, max_tokens: int = 8) -> Job:
+    return Job(Request(name, [first] * length, priority=priority, max_tokens=max_tokens), torch.Generator())
 
 
-def config() -> DecoderConfig:
-    from tests.tiny import tiny_config
+def scheduler(blocks: int = 100, max_batch: int = 8) -> Scheduler:
+    return Scheduler(max_batch, BlockPool(blocks, blocks))
 
-    return qwen3.read(Keys(tiny_config("qwen3", 400, 4096)))
+
+def names(pieces: list[Piece]) -> list[str]:
+    return [piece.job.request.id for piece in pieces]
 
 
 def test_priority_then_arrival() -> None:
-    scheduler = Scheduler(8)
+    queue = scheduler()
     for name, priority in (("a", 0), ("b", 5), ("c", 0), ("d", 5)):
-        scheduler.add(job(name, priority))
-    assert [j.request.id for j in scheduler.admit(lambda _: True)] == ["b", "d", "a", "c"]
+        queue.add(job(name, priority=priority))
+    assert names(queue.plan()) == ["b", "d", "a", "c"]
+
+
+def test_no_more_write_at_once_than_allowed() -> None:
+    queue = scheduler(max_batch=2)
+    for name in "abc":
+        queue.add(job(name))
+    assert names(queue.plan()) == ["a", "b"]
+    queue.remove("a")
+    assert names(queue.plan()) == ["c"]  # b has read all it has
 
 
 def test_a_large_job_at_the_head_is_not_overtaken() -> None:
-    scheduler = Scheduler(8)
-    for name, length in (("small", 1), ("large", 9), ("small 2", 1)):
-        scheduler.add(job(name, length=length))
-    assert [j.request.id for j in scheduler.admit(lambda j: len(j.ids) < 9)] == ["small"]
-    scheduler.remove("small")
-    assert [j.request.id for j in scheduler.admit(lambda j: len(j.ids) < 9)] == ["large", "small 2"]
+    queue = scheduler(blocks=10)
+    queue.add(job("first", 4 * BLOCK))
+    queue.add(job("large", 7 * BLOCK, first=2))
+    queue.add(job("small", first=3))
+    assert names(queue.plan()) == ["first"]
+    queue.remove("first")
+    assert names(queue.plan()) == ["large", "small"]
 
 
-@given(st.lists(st.tuples(st.sampled_from(["add", "admit", "remove"]), st.integers(0, 5)), max_size=40))
-def test_rows_stay_dense_whatever_happens(moves: list[tuple[str, int]]) -> None:
-    scheduler, alive = Scheduler(3), []
-    for number, (verb, pick) in enumerate(moves):
-        if verb == "add":
-            alive.append(str(number))
-            scheduler.add(job(str(number)))
-        elif verb == "remove" and alive:
-            scheduler.remove(alive.pop(pick % len(alive)))
-        else:
-            scheduler.admit(lambda _: True)
-        assert [j.row for j in scheduler.running] == list(range(len(scheduler.running)))
-        assert len(scheduler) == len(alive) and {j.request.id for j in scheduler.running} <= set(alive)
+def test_long_prompts_are_read_in_pieces_beside_those_who_write() -> None:
+    queue = scheduler()
+    long = job("long", 2 * STEP_TOKENS + 10)
+    queue.add(long)
+    first = queue.plan()
+    assert [(p.start, p.stop) for p in first] == [(0, STEP_TOKENS)] and not first[0].writes
+    writer = job("writer", 5, first=2)
+    queue.add(writer)
+    sizes = []
+    while not writer.read:
+        sizes.append(queue.plan()[0].stop)
+    assert sizes == [2 * STEP_TOKENS, 2 * STEP_TOKENS + 10]  # the writer started beside the last piece
+    writer.ids.append(9)
+    late = job("late", 3 * BESIDE_TOKENS, first=3)
+    queue.add(late)
+    assert [(p.job.request.id, p.stop - p.start) for p in queue.plan()] == [("writer", 1), ("late", BESIDE_TOKENS)]
 
 
-@given(st.lists(st.integers(1, 3000), min_size=1, max_size=20))
-def test_prefill_groups_hold_every_job_once_with_little_padding(lengths: list[int]) -> None:
-    jobs = [job(str(i), length=n) for i, n in enumerate(lengths)]
-    groups = list(prefill_groups(jobs))
-    assert sorted(j.request.id for g in groups for j in g) == sorted(j.request.id for j in jobs)
-    for group in groups:
-        sizes = [len(j.ids) for j in group]
-        assert len(group) == 1 or (len(group) * max(sizes) <= PREFILL_TOKENS and min(sizes) >= 0.75 * max(sizes))
+def test_the_least_urgent_gives_way_and_comes_back() -> None:
+    queue = scheduler(blocks=4)
+    urgent, patient = job("urgent", BLOCK, priority=1), job("patient", BLOCK, first=2)
+    for each in (urgent, patient):
+        queue.add(each)
+    assert len(queue.plan()) == 2
+    for _ in range(2 * BLOCK + 1):  # the urgent one grows into a third and fourth block
+        for each in (urgent, patient):
+            if each in queue.running:
+                each.ids.append(5)
+        queue.plan()
+    assert queue.preempted == 1 and queue.running == [urgent] and patient.read == 0 and len(patient.table) == 0
+    queue.remove("urgent")
+    (piece,) = queue.plan()
+    assert piece.job is patient and piece.last and piece.stop == len(patient.ids)
 
 
-def test_slots_keep_content_when_they_grow_and_shrink_when_idle() -> None:
-    slots = Slots(config(), torch.float32, torch.device("cpu"), limit=1 << 30)
-    slots.reserve(1, 10, used=0)
-    slots.view([0], 10).cache.keys[:, 0, :, :10] = 7.0
-    slots.reserve(3, LENGTH_STEP + 1, used=1)
-    grown = slots.view([0], 10).cache
-    assert grown.keys.shape[1] == 3 and grown.length == 2 * LENGTH_STEP
-    slots.reserve(4, 10, used=3)
-    assert slots.view([0], 10).cache.keys.shape[1] == 6  # twice as many, so that the next ones need no copy
-    assert bool((grown.keys[:, 0, :, :10] == 7.0).all())
-    slots.reserve(4, 3 * LENGTH_STEP, used=4)
-    assert slots.view([0], 10).cache.keys.shape[1] == 4  # longer, not wider
-    slots.reserve(1, 4000, used=0)
-    slots.reserve(1, 10, used=0)
-    assert slots.view([0], 10).cache.length == LENGTH_STEP
+def test_beginnings_in_common_are_read_once_even_in_one_step() -> None:
+    queue = scheduler()
+    one, two = job("one", 3 * BLOCK), job("two", 3 * BLOCK)
+    other = job("other", 3 * BLOCK, first=7)
+    for each in (one, two, other):
+        queue.add(each)
+    pieces = {piece.job.request.id: piece for piece in queue.plan()}
+    assert (pieces["one"].start, pieces["two"].start, pieces["other"].start) == (0, 2 * BLOCK, 0)
+    assert list(one.table[:2]) == list(two.table[:2]) and one.table[2] != two.table[2]
+    for name in ("one", "two", "other"):
+        queue.remove(name)
+    assert queue.pool.held == 0
+    again = job("again", 3 * BLOCK)
+    queue.add(again)
+    assert queue.plan()[0].start == 2 * BLOCK
 
 
-def test_memory_limit_counts_rows_times_the_longest() -> None:
-    # 2 layers x 2 (keys, values) x 2 heads x 16 x 4 bytes = 512 bytes a position
-    slots = Slots(config(), torch.float32, torch.device("cpu"), limit=512 * 2 * 1024)
-    assert slots.fits(2, 1024) and not slots.fits(3, 1024) and not slots.fits(2, 1025)
+def test_what_a_failed_step_should_have_kept_is_not_shared() -> None:
+    queue = scheduler()
+    queue.add(job("one", 3 * BLOCK))
+    pieces = queue.plan()
+    queue.failed(pieces)
+    queue.remove("one")
+    queue.add(job("two", 3 * BLOCK))
+    assert queue.plan()[0].start == 0
+
+
+JOBS = st.lists(
+    st.tuples(st.integers(1, 5 * BLOCK), st.integers(1, 40), st.integers(0, 2), st.integers(0, 6), st.booleans()),
+    max_size=9,
+)
+
+
+@given(JOBS, st.integers(6, 12), st.integers(1, 4))
+def test_every_token_is_read_once_its_blocks_are_its_own_and_all_end(mix: list, blocks: int, max_batch: int) -> None:
+    """The contents of blocks are followed as a runner would fill them."""
+    queue = scheduler(blocks, max_batch)
+    jobs = [
+        job(str(i), length, priority=priority, first=first, max_tokens=new)
+        for i, (length, new, priority, _, same) in enumerate(mix)
+        for first in [1 if same else i + 2]
+    ]
+    arrivals = [row[3] for row in mix]
+    content: dict[tuple[int, int], tuple[int, ...]] = {}
+    unfinished, step = set(range(len(jobs))), 0
+    while unfinished:
+        for i in unfinished:
+            if arrivals[i] == step:
+                queue.add(jobs[i])
+        pieces = queue.plan()
+        for piece in pieces:
+            for p in range(piece.start, piece.stop):
+                content[piece.job.table[p // BLOCK], p % BLOCK] = tuple(piece.job.ids[: p + 1])
+        for piece in pieces:
+            for p in range(piece.stop):
+                assert content[piece.job.table[p // BLOCK], p % BLOCK] == tuple(piece.job.ids[: p + 1])
+            if piece.last:
+                piece.job.ids.append(int(piece.job.request.id) + 50)
+                if piece.job.answered == piece.job.request.max_tokens:
+                    queue.remove(piece.job.request.id)
+                    unfinished.discard(int(piece.job.request.id))
+        step += 1
+        assert pieces or any(arrivals[i] >= step for i in unfinished) or not unfinished
+    assert queue.pool.held == 0

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sibao.core.types import Sampling
-from sibao.engine.engine import Engine
+from sibao.engine.build import build
 from sibao.engine.request import Request
 from sibao.models.folder import load_model
 
@@ -43,7 +43,7 @@ def test_greedy_equals_generate(tmp_path: Path, family: str, penalty: float) -> 
     requests = [
         Request(str(i), ids, Sampling(repetition_penalty=penalty), max_tokens=40) for i, ids in enumerate(prompts)
     ]
-    engine = Engine(load_model(folder, torch.float32))
+    engine = build(load_model(folder, torch.float32))
     got: dict[str, list[int]] = {r.id: [] for r in requests}
     for event in engine.submit(*requests):
         got[event.id] += event.token_ids

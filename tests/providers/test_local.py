@@ -12,7 +12,7 @@ from tests.tiny import TEXTS, tiny_tokenizer
 
 from sibao.core.errors import BadInput, ContextOverflow
 from sibao.core.types import GenerateOptions, Message, Sampling
-from sibao.engine.engine import Engine
+from sibao.engine.build import build
 from sibao.models.folder import load_model
 from sibao.providers.local import LocalModel
 from sibao.text.detokenize import find_stop
@@ -23,7 +23,7 @@ RANDOM = Sampling(temperature=1.0, seed=3)
 
 @pytest.fixture(scope="module")
 def model(gpt2_folder: Path) -> LocalModel:
-    return LocalModel("tiny", Engine(load_model(gpt2_folder, torch.float32)), Tokenizer.load(gpt2_folder))
+    return LocalModel("tiny", build(load_model(gpt2_folder, torch.float32)), Tokenizer.load(gpt2_folder))
 
 
 def user(text: str) -> list[Message]:

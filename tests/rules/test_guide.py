@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from sibao.cli.main import app
 from sibao.core.types import Sampling
-from sibao.engine.engine import Engine
+from sibao.engine.build import build
 from sibao.engine.request import Request
 from sibao.models.folder import load_model
 from sibao.models.names import MINI
@@ -111,7 +111,7 @@ def test_the_example_is_the_same_token_for_token(real: bool, tmp_path: Path) -> 
         torch.tensor([ids]), attention_mask=torch.ones(1, len(ids)), max_length=100, do_sample=False, pad_token_id=end,
     )[0].tolist()  # fmt: skip
     request = Request("a", ids, Sampling(), frozenset({end}), 100 - len(ids))
-    got = [i for event in Engine(load_model(folder)).submit(request) for i in event.token_ids]
+    got = [i for event in build(load_model(folder)).submit(request) for i in event.token_ids]
     assert ids + got == want[: len(ids) + len(got)] and set(want[len(ids) + len(got) :]) <= {end}
     assert len(set(got)) > 3
 

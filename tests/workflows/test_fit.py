@@ -12,9 +12,12 @@ from tests.tiny import tiny_config, tiny_folder
 
 from sibao.choosing import machine
 from sibao.choosing.machine import Place
+from sibao.core.config import settings
 from sibao.core.errors import BadInput, ContextOverflow, ModelError
 from sibao.core.system import peak_memory_bytes
-from sibao.models.folder import load_model
+from sibao.engine.native.library import missing
+from sibao.models.folder import family_of, load_model
+from sibao.providers.load import load
 from sibao.workflows import fit as workflow
 from sibao.workflows.fit import Fit, fit
 from sibao.workflows.fit_tables import show
@@ -48,9 +51,24 @@ def test_a_folder_is_counted_exactly(tmp_path: Path) -> None:
     assert found.shape.parameters == sum(p.numel() for p in load_model(folder).parameters())
     assert found.shape.cached == 2 * 2 * 2 * 16  # keys and values, layers, heads, width
     assert found.shape.weight_bytes("fp32") == 4 * found.shape.parameters
-    assert [need.precision for need in found.needs] == ["fp32", "bf16"] and all(map(found.fits, found.needs))
+    assert [need.precision for need in found.needs] == ["fp32", "bf16", "int8", "int4"] and all(
+        map(found.fits, found.needs)
+    )
     assert all(need.most == found.shape.context == 128 for need in found.needs)
-    assert [need.file > 0 for need in found.needs] == [False, True]  # stored as fp32, converted for bf16
+    assert [need.file > 0 for need in found.needs] == [False, True, True, True]  # stored as fp32, converted for others
+
+
+@pytest.mark.parametrize("precision", ["int8", "int4"])
+def test_whole_numbers_are_counted_as_they_are_kept(tmp_path: Path, precision: str) -> None:
+    if missing():
+        pytest.skip("no compiler")
+    found = fit("mini", precision=precision)
+    load("mini", precision=precision)
+    (kept,) = (settings().home / "cache" / "packed").iterdir()
+    assert kept.stat().st_size == pytest.approx(found.shape.weight_bytes(precision), rel=0.01)
+    assert found.needs[0].weights == found.shape.weight_bytes(precision) and found.rates[0].bandwidth > 0
+    with pytest.raises(BadInput, match="int8 is for decoders"):
+        fit(config=written(tmp_path, model_type="bert", **family_of("bert").TINY), precision="int8")
 
 
 def test_seventy_billion_parameters_from_a_config_alone(tmp_path: Path) -> None:

@@ -8,11 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
+
 from sibao.choosing.activations import prefill_bytes, trained_numbers, training_step
 from sibao.choosing.machine import DTYPES, Rates
 from sibao.choosing.shapes import Shape, nf4_bytes
-from sibao.engine.scheduler import PREFILL_TOKENS
-from sibao.engine.slots import LENGTH_STEP
+from sibao.engine.build import PACKED, why_not
+from sibao.engine.native.runner import NativeRunner, step_bytes
+from sibao.engine.quantized import QUANTIZED
+from sibao.engine.runner import BLOCK
+from sibao.engine.scheduler import STEP_TOKENS
+from sibao.nn.config import DecoderConfig
 
 TRAINING = {
     "full, AdamW": ("full", "adamw"),
@@ -70,21 +76,29 @@ def answering(shape: Shape, precision: str, context: int, batch: int, base: int,
     Args:
         stored: precision of the weights on disk ('' : the same, or there are none).
     """
-    dtype = DTYPES[precision]
-    slots = min(-(-context // LENGTH_STEP) * LENGTH_STEP, max(shape.context, context))
-    sides = 2 if shape.kind == "encoder-decoder" else 1
-    rows = max(1, min(batch, PREFILL_TOKENS // max(context, 1)))
-    tokens = min(context, PREFILL_TOKENS)
-    work = prefill_bytes(shape, dtype, rows, tokens, max(slots, tokens)) if shape.config is not None else 0
+    whole = precision in QUANTIZED
+    dtype, sides = torch.float32 if whole else DTYPES[precision], 2 if shape.kind == "encoder-decoder" else 1
+    weights, slots = shape.weight_bytes(precision), -(-context // BLOCK) * BLOCK
+    cache = sides * shape.cached * (2 if whole else dtype.itemsize) * slots * batch
+    config, tokens = shape.config, min(context, STEP_TOKENS)
+    if isinstance(config, DecoderConfig) and not why_not(config, precision, torch.device("cpu")):
+        cache = NativeRunner.block_bytes(config, precision) * (slots // BLOCK) * batch
+        work, slack = step_bytes(config, precision, STEP_TOKENS if batch > 1 else tokens), 0
+        work += 4 * config.vocab_size * batch
+        weights += weights if weights <= PACKED and not whole else 0  # packed beside the checkpoint's own
+    else:
+        rows = max(1, min(batch, STEP_TOKENS // max(context, 1)))
+        work = prefill_bytes(shape, dtype, rows, tokens, max(slots, tokens)) if config is not None else 0
+        slack = min(work, SLACK)
     return Need(
         name="inference",
         precision=precision,
-        weights=shape.weight_bytes(precision),
-        cache=sides * shape.cached * dtype.itemsize * slots * batch,
+        weights=weights,
+        cache=cache,
         optimizer=0,
         gradients=0,
         work=work,
-        slack=min(work, SLACK),
+        slack=slack,
         base=base,
         file=shape.weight_bytes(stored) if stored and stored != precision else 0,
     )
@@ -138,9 +152,8 @@ def largest_rows(one: Need, two: Need, memory: int) -> int:
 def decode_rate(shape: Shape, rates: Rates, context: int) -> float:
     """Tokens a second of one request with ``context`` tokens behind it: every weight it passes through and every key and
     value is read once a token. A prediction from above: the measured bandwidth is that of one large product."""
-    itemsize = DTYPES[rates.precision].itemsize
-    read = (shape.active - shape.looked_up + shape.cached * context) * itemsize
-    return rates.bandwidth / read
+    itemsize = 4 if rates.precision == "fp32" else 2
+    return rates.bandwidth / (shape.read_bytes(rates.precision) + shape.cached * context * itemsize)
 
 
 def prefill_rate(shape: Shape, rates: Rates) -> float:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ import torch.nn.functional as F
 from sibao.core.errors import SibaoError
 from sibao.core.paths import cache_dir, write_text
 from sibao.core.system import machine
+from sibao.engine.native.library import missing
+from sibao.engine.native.product import Product
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _MATRIX_BYTES = 128 * 2**20
@@ -91,14 +93,28 @@ def _known(file: Path, key: str) -> dict[str, Any]:
 
 
 def _timed(precision: str) -> Rates:
-    dtype = DTYPES[precision]
     columns = 4096
+    if precision not in DTYPES:
+        return _timed_integers(precision, columns)
+    dtype = DTYPES[precision]
     matrix = torch.ones(_MATRIX_BYTES // dtype.itemsize // columns, columns, dtype=dtype)
     vector = torch.ones(1, columns, dtype=dtype)
     read = matrix.nbytes / _best(lambda: F.linear(vector, matrix))
     wide, many = matrix[:1024, :1024].contiguous(), torch.ones(256, 1024, dtype=dtype)
     work = 2 * many.numel() * wide.shape[0] / _best(lambda: F.linear(many, wide))
     return Rates(precision, read, work)
+
+
+def _timed_integers(precision: str, columns: int) -> Rates:
+    """The same two products on the engine's kernels; without those, in bfloat16 as the nearest that is known."""
+    if missing():
+        return replace(_timed("bf16"), precision=precision)
+    threads = torch.get_num_threads()
+    matrix = Product.blank(_MATRIX_BYTES // columns, columns, precision)
+    vector = torch.ones(1, columns)
+    read = matrix.nbytes / _best(lambda: matrix(vector, threads))
+    wide, many = Product.blank(1024, 1024, precision), torch.ones(256, 1024)
+    return Rates(precision, read, 2 * many.numel() * 1024 / _best(lambda: wide(many, threads)))
 
 
 def _best(work: Callable[[], object], runs: int = 4) -> float:

@@ -41,13 +41,26 @@ class Shape:
     layers: int
 
     def weight_bytes(self, precision: str) -> int:
-        """Bytes of the weights. ``int8``: linear layers of the stack in 8 bits with a float32 scale for each row.
-        ``nf4``: the same layers in 4.127 bits (arXiv 2305.14314). What is left stays in 16 bits."""
-        if precision == "int8":
-            return self.stacked + 4 * self.stacked_rows + 2 * (self.parameters - self.stacked)
+        """Bytes of the weights. ``int8``: linear layers of the stack and the vocabulary matrix in 8 bits, with a step and a
+        sum for each row; ``int4``: those of the stack in 4 bits with a bfloat16 for each 32 weights; norms and biases in 32
+        bits, an embedding of its own in 16. ``nf4``: linear layers of the stack in 4.127 bits (arXiv 2305.14314), the rest
+        in 16."""
+        if precision in ("int8", "int4"):
+            layers = self.stacked + 8 * self.stacked_rows if precision == "int8" else self.stacked * 9 // 16
+            rows = self.config.vocab_size if isinstance(self.config, DecoderConfig) else 0
+            head = rows * self.config.hidden_size if rows else 0
+            left = self.parameters - self.stacked - head - self.looked_up
+            return layers + head + 8 * rows + 2 * self.looked_up + 4 * left
         if precision == "nf4":
             return nf4_bytes(self.stacked) + 2 * (self.parameters - self.stacked)
         return self.parameters * {"fp32": 4, "bf16": 2, "fp16": 2}[precision]
+
+    def read_bytes(self, precision: str) -> int:
+        """Bytes of the weights that one token passes through."""
+        if precision in ("int8", "int4"):
+            idle = (self.parameters - self.active) * (16 if precision == "int8" else 9) // 16
+            return self.weight_bytes(precision) - 2 * self.looked_up - idle
+        return (self.active - self.looked_up) * {"fp32": 4, "bf16": 2, "fp16": 2}[precision]
 
 
 def nf4_bytes(numbers: int) -> int:

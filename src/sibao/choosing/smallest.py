@@ -11,7 +11,7 @@ import torch
 
 from sibao.core.system import peak_memory_bytes
 from sibao.core.types import Sampling
-from sibao.engine.engine import Engine
+from sibao.engine.build import build
 from sibao.engine.request import Request
 from sibao.nn.config import DecoderConfig
 from sibao.nn.decoder import Decoder
@@ -29,7 +29,7 @@ def answer() -> None:
     """Eight tokens."""
     model = Decoder(SMALL)
     model.initialize(0)
-    with Engine(model).submit(Request("1", [1, 2, 3], Sampling(), frozenset(), 8)) as events:
+    with build(model).submit(Request("1", [1, 2, 3], Sampling(), frozenset(), 8)) as events:
         for _ in events:
             pass
 

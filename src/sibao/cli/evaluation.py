@@ -6,13 +6,18 @@ from typing import Annotated
 
 import typer
 
-from sibao.cli._flags import Json, Tongue, example, new_group
+from sibao.cli._flags import Json, Precision, Tongue, example, new_group
 from sibao.cli._show import head, print_json, render
 
 app = new_group()
 
 
-@app.command(epilog=example("sibao evaluate mini --task answer --data cmrc.json --limit 300"))
+@app.command(
+    epilog=example(
+        "sibao evaluate mini --task answer --data cmrc.json --limit 300",
+        "sibao evaluate mini --task perplexity --data texts.jsonl --precision int8",
+    )
+)
 def evaluate(
     model: Annotated[str, typer.Argument(help="Model name or folder.", metavar="MODEL")],
     task: Annotated[str, typer.Option(help="translate, answer, summarize, generate, describe or perplexity.")],
@@ -26,6 +31,7 @@ def evaluate(
     compare: Annotated[
         str | None, typer.Option(metavar="MODEL", help="Another model on the same rows, with a paired test.")
     ] = None,
+    precision: Annotated[Precision, typer.Option(help="Number format of the weights in memory.")] = "auto",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
     json: Json = False,
 ) -> None:
@@ -43,6 +49,7 @@ def evaluate(
         max_tokens=max_tokens,
         batch=batch,
         compare=compare,
+        precision=precision,
         quiet=quiet,
     )
     if json:

@@ -23,7 +23,8 @@ def fit(
     ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Requests at once, and rows of a micro-batch of training.")] = 1,
     precision: Annotated[
-        Literal["fp32", "bf16"] | None, typer.Option(help="Only this precision (default: both, and bf16 for training).")
+        Literal["fp32", "bf16", "int8", "int4"] | None,
+        typer.Option(help="Only this precision (default: all; training in fp32 or bf16)."),
     ] = None,
     json: Json = False,
 ) -> None:

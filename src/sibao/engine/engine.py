@@ -1,70 +1,139 @@
-"""The engine, first form: continuous batching over one key/value cache, in plain PyTorch.
+"""The engine: requests in, events out. Continuous batching over a cache in blocks, on any network that is a ``Runner``.
 
-Each step decodes one token for every running request in one forward, then admits and prefills waiting ones. It is
-written to be read and trusted: faster engines pass the same contract test (``tests/contract/test_engine.py``) and are
-compared with this one. On CPU in fp32 a request's tokens are the same alone and in any batch, except where two tokens'
-scores differ by rounding alone (matrix products of other shapes round differently in the last bits).
+Each step reads one token of every request that writes and some of the prompts of others, in one pass through the network,
+and chooses the next tokens. Requests that begin alike share what is kept of their beginnings.
+
+With an exact runner (the kernels of ``engine.native``) a request's tokens are the same to the bit alone and in any batch.
+With PyTorch's own operators they may differ where two tokens' scores differ by rounding alone: matrix products of other
+shapes round differently in the last bits.
 """
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from sibao.core.errors import BadInput, ContextOverflow, SibaoError
+from sibao.core.errors import BadInput, ContextOverflow, ModelError, SibaoError
+from sibao.core.types import FinishReason
 from sibao.engine import sampling
-from sibao.engine.control import adjusted
-from sibao.engine.reading import decode, prefill
-from sibao.engine.request import Event, Request, SequenceScore, check_ids
-from sibao.engine.scheduler import Job, Scheduler, prefill_groups
-from sibao.engine.scoring import score_sequences
-from sibao.engine.slots import Slots
+from sibao.engine.blocks import BlockPool
+from sibao.engine.control import adjusted, prepare
+from sibao.engine.request import Event, Request, SequenceScore, TokenScore, check_ids
+from sibao.engine.runner import BLOCK, Runner, Step
+from sibao.engine.scheduler import Job, Piece, Scheduler, blocks_for
+from sibao.engine.scoring import check_sequences, likelihoods
+from sibao.engine.speculation import Guesser, Lookups
 from sibao.engine.stream import Stream
 from sibao.nn.decoder import Decoder
 
 
-class Engine:
-    """Requests in, events out. Safe to use from several threads: one steps, the others take their events.
+@dataclass
+class Writing:
+    """What one step brings a request: the tokens chosen so far, up to the first that was not guessed.
 
-    Args:
-        model: in evaluation mode, on its device, in its precision; the cache takes the same.
-        max_batch: requests that run at once; the others wait.
-        cache_bytes: memory of the cache while several requests run (one request alone may take more).
+    ``row``: of the logits that the next token is chosen from; ``right``: guesses that were right.
     """
 
-    def __init__(self, model: Decoder, max_batch: int = 16, cache_bytes: int = 1 << 30) -> None:
+    piece: Piece
+    row: int
+    tokens: list[int] = field(default_factory=list)
+    scores: list[TokenScore] = field(default_factory=list)
+    reason: FinishReason | None = None
+    error: str = ""
+    right: int = 0
+    on: bool = True
+
+    def take(self, token: int | Exception | str, logits_V: Tensor) -> None:
+        """Account for a chosen token, or for what went wrong."""
+        job = self.piece.job
+        if not isinstance(token, int):
+            self.reason, self.error, self.on = "error", str(token), False
+            return
+        if token in job.request.stop_ids:
+            self.reason, self.on = "stop", False
+            return
+        job.ids.append(token)
+        self.tokens.append(token)
+        if (wanted := job.request.sampling.logprobs) is not None:
+            self.scores.append(sampling.token_score(logits_V, token, wanted))
+        if job.answered == job.request.max_tokens:
+            self.reason = "length"
+        guessed = self.piece.guessed
+        self.on = self.reason is None and self.right < len(guessed) and token == guessed[self.right]
+        if self.on:
+            self.right, self.row = self.right + 1, self.row + 1
+
+
+@dataclass
+class Counts:
+    """What an engine has done: steps, tokens read and written, tokens guessed and how many of them were right."""
+
+    steps: int = 0
+    read: int = 0
+    written: int = 0
+    guessed: int = 0
+    right: int = 0
+
+
+class Engine:
+    """Safe to use from several threads: one steps, the others take their events.
+
+    Args:
+        runner: the network and its cache.
+        max_batch: requests that write at once; the others wait.
+        cache_blocks: how many blocks may be in use while several requests run (one alone may take all that the runner
+            has); None: all.
+        guesser: guesses tokens that are read along; None: the text itself does (``engine.speculation``), where that
+            changes no answer, which is where the runner is exact.
+    """
+
+    def __init__(
+        self, runner: Runner, max_batch: int = 16, cache_blocks: int | None = None, guesser: Guesser | None = None
+    ) -> None:
         if max_batch < 1:
             raise BadInput(f"max_batch is {max_batch}, at least 1 is needed")
-        weight = next(model.parameters())
-        self.model = model.eval()
-        self._scheduler = Scheduler(max_batch)
-        self._slots = Slots(model.config, weight.dtype, weight.device, cache_bytes)
+        self.runner, self.config = runner, runner.config
+        self.guesser: Guesser | None = guesser or (Lookups() if runner.exact else None)
+        pool = BlockPool(runner.blocks, runner.blocks if cache_blocks is None else cache_blocks)
+        self._scheduler = Scheduler(max_batch, pool)
+        self.counts = Counts()
         self._lock = threading.RLock()
         self._outboxes: dict[str, deque[Event]] = {}
         self._loose: list[Event] = []
+        self._scorings = itertools.count()
 
     def check(self, request: Request) -> None:
         """Refuse a request that can never run, before it is queued.
 
         Raises:
-            BadInput: an id in use, a token id out of range, or an adapter.
+            BadInput: an id in use, a token id out of range, or more tokens than the cache holds.
+            ModelError: an adapter that cannot be read, or is another model's.
             ContextOverflow: prompt and new tokens together exceed the model's positions.
         """
         if request.id in self._scheduler:
             raise BadInput(f"request id {request.id!r} is in use", hint="give each request its own id")
-        check_ids(request.prompt_ids, self.model.config.vocab_size, f"prompt of request {request.id!r}")
-        needed, limit = len(request.prompt_ids) + request.max_tokens, self.model.config.max_position_embeddings
+        check_ids(request.prompt_ids, self.config.vocab_size, f"prompt of request {request.id!r}")
+        needed, limit = len(request.reading) + request.max_tokens, self.config.max_position_embeddings
         if needed > limit:
             raise ContextOverflow(needed, limit)
-        if request.adapter is not None:
+        if blocks_for(needed) > self.runner.blocks:
+            held = self.runner.blocks * BLOCK
             raise BadInput(
-                f"request {request.id!r} names the adapter {request.adapter!r}, this engine serves one model as loaded",
-                hint="load the model with its adapter: NAME+ADAPTER_FOLDER",
+                f"request {request.id!r} needs {needed} positions, the cache has {held}", hint="ask for less"
             )
+        if request.adapter is not None:
+            if self.runner.adapters is None:
+                raise BadInput(
+                    f"request {request.id!r} names the adapter {request.adapter!r}, this engine has the model alone",
+                    hint="load the model with its adapter: NAME+ADAPTER_FOLDER",
+                )
+            self.runner.adapters.get(request.adapter)
 
     def add(self, request: Request) -> None:
         """Queue a request; its events come from ``step``. Raises what ``check`` raises."""
@@ -84,10 +153,10 @@ class Engine:
                 try:
                     self.add(request)
                 except SibaoError:
-                    self._forget(ids[:number])
+                    self._drop(ids[:number])
                     raise
             self._outboxes |= dict.fromkeys(ids, box)
-        return Stream(ids, lambda: self._next_event(box), self._forget)
+        return Stream(ids, lambda: self._next_event(box), self._drop)
 
     def step(self) -> list[Event]:
         """One round of work for all requests; events of those that were added with ``add``. Empty when idle."""
@@ -104,61 +173,134 @@ class Engine:
                 self._finish(request_id, Event(request_id, finish_reason="cancelled"))
 
     @property
+    def gave_way(self) -> int:
+        """How often a request had to give its part of the cache to a more urgent one."""
+        return self._scheduler.preempted
+
+    @property
+    def held(self) -> int:
+        """Blocks of the cache that requests hold now."""
+        return self._scheduler.pool.held
+
+    @property
+    def model(self) -> Decoder:
+        """The network in PyTorch, for what does not go through the queue."""
+        return self.runner.model
+
+    @property
     def busy(self) -> bool:
         """Whether any request waits or runs, or an event waits to be taken by ``step``."""
         return bool(len(self._scheduler) or self._loose)
 
     def score(self, sequences: Sequence[tuple[list[int], int]]) -> list[SequenceScore]:
-        """Log-probabilities of ``ids[start:]`` given what precedes each token; see ``engine.scoring``."""
-        return score_sequences(self.model, sequences)
+        """Natural-log probability of each of ``ids[start:]`` given all tokens before it.
+
+        Beginnings that several sequences have in common are read once; other requests go on meanwhile.
+
+        Args:
+            sequences: (ids, start) with 1 <= start < len(ids): the first token has nothing before it.
+
+        Returns:
+            One result per sequence, in order, with ``len(ids) - start`` entries.
+
+        Raises:
+            BadInput: a start out of range or an id that the model does not know.
+            ContextOverflow: more tokens than the model holds.
+            ModelError: the machine failed.
+        """
+        check_sequences(sequences, self.config)
+        number = next(self._scorings)
+        requests = [
+            Request(f"score {number}.{i}", ids, max_tokens=0, score_from=start)
+            for i, (ids, start) in enumerate(sequences)
+        ]
+        found: dict[str, SequenceScore] = {}
+        # neighbours in this order have the longest beginnings in common
+        with self.submit(*sorted(requests, key=lambda request: request.prompt_ids)) as events:
+            for event in events:
+                if event.error:
+                    raise ModelError(f"scoring failed: {event.error}", hint="score fewer or shorter texts at once")
+                if event.scored is not None:
+                    found[event.id] = event.scored
+        return [found[request.id] for request in requests]
 
     @torch.inference_mode()
     def _advance(self) -> None:
-        if self._scheduler.running:
-            self._work(list(self._scheduler.running), lambda jobs: decode(self.model, self._slots, jobs))
-        used = len(self._scheduler.running)
-        for group in prefill_groups(self._scheduler.admit(self._fits)):
-            self._work(group, lambda jobs: self._prefill(jobs, used))
-
-    def _prefill(self, jobs: list[Job], used: int) -> Tensor:
-        """Logits after each prompt. ``used`` rows hold the text of requests that were running before."""
-        everyone = self._scheduler.running
-        self._slots.reserve(len(everyone), max(job.room for job in everyone), used)
-        return prefill(self.model, self._slots, jobs)
-
-    def _work(self, jobs: list[Job], read: Callable[[list[Job]], Tensor]) -> None:
-        """Read and choose. A fault of the machine (no memory) ends these requests, not the engine."""
+        pieces = self._scheduler.plan(None if self.guesser is None else self.guesser.guess)
+        if not pieces:
+            return
+        step = Step()
+        for piece in pieces:
+            step.add(piece.ids, piece.start, piece.job.table, piece.wanted, piece.job.request.adapter)
+        self.counts.steps += 1
+        self.counts.read += len(step.ids)
+        prepare([piece.job for piece in pieces if piece.writes])
         try:
-            logits_BV = read(jobs)
-        except (RuntimeError, MemoryError) as error:
-            for job in jobs:
-                self._fail(job, f"{type(error).__name__}: {error}")
-        else:
-            self._emit(jobs, logits_BV)
+            logits = self._read(pieces, step)
+        except (RuntimeError, MemoryError) as error:  # a fault of the machine ends these requests, not the engine
+            self._scheduler.failed(pieces)
+            for piece in pieces:
+                self._fail(piece.job, f"{type(error).__name__}: {error}")
+            return
+        for job in [piece.job for piece in pieces if piece.last and not piece.job.request.max_tokens]:
+            self._finish(job.request.id, Event(job.request.id, finish_reason="length", scored=job.scored()))
+        self._emit([piece for piece in pieces if piece.writes], logits)
 
-    def _fits(self, job: Job) -> bool:
-        together = [*self._scheduler.running, job]
-        return self._slots.fits(len(together), max(other.room for other in together))
+    def _read(self, pieces: list[Piece], step: Step) -> Tensor:
+        """Scores of the tokens that may come next, float32 [B, V]: of each piece that writes, after its last token and after
+        each guess. What is to be scored is, on the way."""
+        if all(piece.job.request.score_from is None for piece in pieces):
+            return self.runner.logits(step)
+        hidden_WD = self.runner.hidden(step)
+        rows = hidden_WD.split([len(piece.wanted) for piece in pieces])
+        scored = [(piece, row[: len(piece.targets)]) for piece, row in zip(pieces, rows, strict=True) if piece.targets]
+        if scored:
+            targets = [token for piece, _ in scored for token in piece.targets]
+            logprobs, greedy = likelihoods(self.runner, torch.cat([row for _, row in scored]), targets)
+            for piece, _ in scored:
+                n = len(piece.targets)
+                piece.job.logprobs += logprobs[:n]
+                piece.job.greedy += greedy[:n]
+                logprobs, greedy = logprobs[n:], greedy[n:]
+        last = [row[-1 - len(piece.guessed) :] for piece, row in zip(pieces, rows, strict=True) if piece.writes]
+        return self.runner.head(torch.cat(last)) if last else hidden_WD
 
-    def _emit(self, jobs: list[Job], logits_BV: Tensor) -> None:
-        """Choose each row's token, and tell."""
-        settings = [job.request.sampling for job in jobs]
-        ready, failed = adjusted(jobs, logits_BV)
-        chosen = sampling.choose(ready, settings, [job.generator for job in jobs])
-        for i, (job, token) in enumerate(zip(jobs, chosen, strict=True)):
-            name = job.request.id
-            if i in failed or not isinstance(token, int):
-                self._fail(job, failed.get(i) or str(token))
-            elif token in job.request.stop_ids:
-                self._finish(name, Event(name, finish_reason="stop"))
-            else:
-                job.ids.append(token)
-                wanted = settings[i].logprobs
-                scores = () if wanted is None else (sampling.token_score(logits_BV[i], token, wanted),)
-                if job.answered == job.request.max_tokens:
-                    self._finish(name, Event(name, (token,), scores, "length"))
-                else:
-                    self._deliver(Event(name, (token,), scores))
+    def _emit(self, pieces: list[Piece], logits_BV: Tensor) -> None:
+        """Choose the next tokens, one of each request at a time: after a guess that was right there is one more."""
+        row, going = 0, list[Writing]()
+        for piece in pieces:
+            going.append(Writing(piece, row))
+            row += 1 + len(piece.guessed)
+        all_of_them = list(going)
+        while going:
+            jobs = [writing.piece.job for writing in going]
+            rows = [writing.row for writing in going]
+            logits = logits_BV if rows == list(range(len(logits_BV))) else logits_BV[rows]
+            ready, failed = adjusted(jobs, logits)
+            chosen = sampling.choose(ready, [job.request.sampling for job in jobs], [job.generator for job in jobs])
+            for i, (writing, token) in enumerate(zip(going, chosen, strict=True)):
+                writing.take(failed.get(i) or token, logits[i])
+            going = [writing for writing in going if writing.on]
+        for writing in all_of_them:
+            self._tell(writing)
+
+    def _tell(self, writing: Writing) -> None:
+        """One event of all that a step brought a request."""
+        job, piece = writing.piece.job, writing.piece
+        if self.guesser is not None:
+            self.guesser.told(job, len(piece.guessed), writing.right)
+        job.read += writing.right
+        self.counts.written += len(writing.tokens)
+        self.counts.guessed += len(piece.guessed)
+        self.counts.right += writing.right
+        scored = job.scored() if job.answered == len(writing.tokens) else None
+        event = Event(
+            job.request.id, tuple(writing.tokens), tuple(writing.scores), writing.reason, writing.error, scored
+        )
+        (self._deliver if writing.reason is None else self._end)(event)
+
+    def _end(self, event: Event) -> None:
+        self._finish(event.id, event)
 
     def _fail(self, job: Job, message: str) -> None:
         self._finish(job.request.id, Event(job.request.id, finish_reason="error", error=message))
@@ -168,10 +310,9 @@ class Engine:
         self._deliver(event)
 
     def _remove(self, name: str) -> None:
-        move = self._scheduler.remove(name)
-        if move is not None:
-            source, target = move
-            self._slots.move(source, target, len(self._scheduler.running[target].ids))
+        job = self._scheduler.remove(name)
+        if self.guesser is not None:
+            self.guesser.forget(job)
 
     def _deliver(self, event: Event) -> None:
         outbox = self._outboxes.get(event.id)
@@ -184,7 +325,7 @@ class Engine:
                 self._advance()
             return box.popleft()
 
-    def _forget(self, ids: Iterable[str]) -> None:
+    def _drop(self, ids: Iterable[str]) -> None:
         """Cancel what still runs and deliver nothing more."""
         with self._lock:
             for name in ids:

@@ -21,10 +21,16 @@ Processor = Callable[[list[int], "Tensor"], "Tensor"]
 
 
 class Constraint(Protocol):
-    """Says which tokens may come next, for example so that the answer is valid JSON."""
+    """Says which tokens may come next, for example so that the answer is valid JSON. See ``text.constraint``.
+
+    One that has a method ``prepare(ids)`` too is told before a forward which mask will be asked for after it.
+    """
 
     def mask(self, ids: list[int]) -> Tensor | None:
-        """Bool [V], True where a token may follow the answer so far (the prompt is not in ``ids``); None allows all."""
+        """Bool [V], True where a token may follow the answer so far (the prompt is not in ``ids``); None allows all.
+
+        Tokens beyond the end of a shorter mask may not come (a vocabulary that is padded).
+        """
         ...
 
 
@@ -37,10 +43,12 @@ class Request:
         prompt_ids: the prompt, at least one token.
         stop_ids: a token of this set ends the answer and is not part of it.
         max_tokens: at most this many new tokens.
-        processors: called in order on each step's logits, after the repetition penalty, before temperature.
+        processors: called in order on each step's logits, after bias and penalties, before temperature.
         constraint: applied after the processors.
-        adapter: folder of a LoRA adapter; the first form of the engine serves the loaded model only.
+        adapter: folder of a LoRA adapter beside the loaded model.
         priority: larger runs earlier; equal ones run in the order they came.
+        score_from: the prompt's tokens from this place on are scored, each by what precedes it; then ``max_tokens`` may
+            be 0.
 
     Raises:
         BadInput: a value that cannot be used.
@@ -55,13 +63,24 @@ class Request:
     constraint: Constraint | None = None
     adapter: str | None = None
     priority: int = 0
+    score_from: int | None = None
 
     def __post_init__(self) -> None:
         if not self.prompt_ids:
             raise BadInput(f"request {self.id!r} has an empty prompt", hint="give at least one token")
-        if self.max_tokens < 1:
+        if self.max_tokens < (self.score_from is None):
             raise BadInput(f"max_tokens is {self.max_tokens}, at least 1 is needed", hint="ask for one token or more")
         check_sampling(self.sampling)
+        if self.sampling.min_tokens > self.max_tokens:
+            raise BadInput(
+                f"min_tokens is {self.sampling.min_tokens} and max_tokens {self.max_tokens}, wanted no more than that",
+                hint="change one of them",
+            )
+
+    @property
+    def reading(self) -> list[int]:
+        """Tokens of the prompt that the model reads: the last one only if something is to follow it."""
+        return self.prompt_ids if self.max_tokens else self.prompt_ids[:-1]
 
 
 @dataclass(frozen=True)
@@ -80,7 +99,8 @@ class Event:
     """News of one request. ``finish_reason`` is set on its last event and only there.
 
     ``logprobs`` has one entry per token when ``sampling.logprobs`` asked for them, else none. The token that stopped
-    the answer is not in ``token_ids``. ``error`` says what went wrong when ``finish_reason`` is "error".
+    the answer is not in ``token_ids``. ``error`` says what went wrong when ``finish_reason`` is "error". ``scored`` is
+    there once, on the first event, when the request has a ``score_from``.
     """
 
     id: str
@@ -88,6 +108,7 @@ class Event:
     logprobs: tuple[TokenScore, ...] = ()
     finish_reason: FinishReason | None = None
     error: str = ""
+    scored: SequenceScore | None = None
 
 
 @dataclass(frozen=True)
@@ -104,20 +125,45 @@ def check_sampling(sampling: Sampling) -> None:
     Raises:
         BadInput: names the setting, what was got and what is wanted.
     """
-    penalty = sampling.repetition_penalty
-    wanted: list[tuple[str, float, bool, str]] = [
-        ("temperature", sampling.temperature, 0 <= sampling.temperature < math.inf, "0 (greedy) or more"),
-        ("top_k", sampling.top_k, sampling.top_k >= 0, "0 (off) or more"),
-        ("top_p", sampling.top_p, 0 < sampling.top_p <= 1, "above 0, at most 1 (off)"),
-        ("min_p", sampling.min_p, 0 <= sampling.min_p <= 1, "from 0 (off) to 1"),
-        ("repetition_penalty", penalty, 0 < penalty < math.inf, "above 0; 1 is off"),
-        ("num_beams", sampling.num_beams or 0, sampling.num_beams is None or sampling.num_beams >= 1, "1 (off) or more"),
-        ("length_penalty", sampling.length_penalty or 0, math.isfinite(sampling.length_penalty or 0), "a number"),
-        ("logprobs", sampling.logprobs or 0, (sampling.logprobs or 0) >= 0, "0 or more"),
-    ]  # fmt: skip
-    for name, got, fine, want in wanted:
+    s = sampling
+    rows: list[tuple[str, bool, str]] = [
+        ("temperature", 0 <= s.temperature < math.inf, "0 (greedy) or more"),
+        ("top_k", s.top_k >= 0, "0 (off) or more"),
+        ("top_p", 0 < s.top_p <= 1, "above 0, at most 1 (off)"),
+        ("min_p", 0 <= s.min_p <= 1, "from 0 (off) to 1"),
+        ("typical_p", 0 < s.typical_p <= 1, "above 0, at most 1 (off)"),
+        ("repetition_penalty", 0 < s.repetition_penalty < math.inf, "above 0; 1 is off"),
+        ("presence_penalty", -2 <= s.presence_penalty <= 2, "from -2 to 2; 0 is off"),
+        ("frequency_penalty", -2 <= s.frequency_penalty <= 2, "from -2 to 2; 0 is off"),
+        ("min_tokens", s.min_tokens >= 0, "0 (off) or more"),
+        ("num_beams", s.num_beams is None or s.num_beams >= 1, "1 (off) or more"),
+        ("length_penalty", math.isfinite(s.length_penalty or 0), "a number"),
+        ("logprobs", (s.logprobs or 0) >= 0, "0 or more"),
+    ]
+    for name, fine, want in rows:
         if not fine:
-            raise BadInput(f"{name} is {got}, wanted {want}", hint=f"change {name}")
+            raise BadInput(f"{name} is {getattr(s, name)}, wanted {want}", hint=f"change {name}")
+    _check_bias(s.logit_bias)
+    if (s.num_beams or 1) > 1 and s.needs_steps:
+        raise BadInput(
+            f"num_beams is {s.num_beams}, and beam search does not know {', '.join(s.needs_steps)}",
+            hint="leave out one of them",
+        )
+
+
+def _check_bias(bias: object) -> None:
+    """Refuse what is not a tuple of (token id, number), each id once."""
+    hint = "logit_bias=((token_id, value), ...); -100 forbids a token"
+    if not isinstance(bias, tuple):
+        raise BadInput(f"logit_bias is a {type(bias).__name__}, wanted a tuple of (token id, number)", hint=hint)
+    known = set()
+    for pair in bias:
+        fine = isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], int) and pair[0] >= 0
+        if not fine or not isinstance(pair[1], int | float) or not math.isfinite(pair[1]):
+            raise BadInput(f"logit_bias holds {pair!r}, wanted (token id, number)", hint=hint)
+        if pair[0] in known:
+            raise BadInput(f"logit_bias names the token {pair[0]} twice", hint="give one value for each token")
+        known.add(pair[0])
 
 
 def check_ids(ids: Sequence[int], vocab_size: int, what: str) -> None:

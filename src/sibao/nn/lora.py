@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sibao.core.errors import BadInput
+from sibao.nn.integer import IntegerLinear
 from sibao.nn.linear import Linear
 from sibao.nn.quantized import NF4Linear
 
@@ -42,10 +43,13 @@ class LoRALinear(nn.Module):
             with this: one matrix of the checkpoint has one A.
     """
 
-    def __init__(self, base: nn.Linear | NF4Linear, spec: LoraSpec, shared: nn.Parameter | None = None) -> None:
+    def __init__(
+        self, base: nn.Linear | NF4Linear | IntegerLinear, spec: LoraSpec, shared: nn.Parameter | None = None
+    ) -> None:
         super().__init__()
         self.base, self.spec = base.requires_grad_(False), spec
-        device = next(base.buffers() if isinstance(base, NF4Linear) else base.parameters()).device
+        kept = base.buffers() if isinstance(base, NF4Linear | IntegerLinear) else base.parameters()
+        device = next(kept).device
         if shared is None:
             shared = nn.Parameter(torch.empty(spec.rank, base.in_features, dtype=torch.float32, device=device))
             nn.init.kaiming_uniform_(shared, a=5**0.5)
@@ -56,14 +60,14 @@ class LoRALinear(nn.Module):
 
     def _weight(self) -> Tensor:
         """The frozen weight, float32 [out, in]."""
-        return self.base.dequantized() if isinstance(self.base, NF4Linear) else self.base.weight.detach().float()
+        return weight_of(self.base).float()
 
     def _sum(self) -> Tensor:
         """W + s B A, float32 [out, in], without gradient."""
         with torch.no_grad(), torch.autocast(self.lora_A.device.type, enabled=False):
             return self._weight() + self.spec.scale * (self.lora_B.float() @ self.lora_A.float())
 
-    def _stretch(self, magnitude: Tensor) -> Tensor:
+    def stretch(self, magnitude: Tensor) -> Tensor:
         """Learned length over present length of each output, [out]; the latter counts as a constant (section 4.3).
 
         It is kept while the model answers, until a weight changes: making it costs as much as reading W.
@@ -86,20 +90,27 @@ class LoRALinear(nn.Module):
         whole: Tensor = self.base(x) + (self.spec.scale * low).to(x.dtype)
         if self.magnitude is None:
             return whole
-        stretch, bias = self._stretch(self.magnitude).to(whole.dtype), self.base.bias
+        stretch, bias = self.stretch(self.magnitude).to(whole.dtype), self.base.bias
         return stretch * whole if bias is None else stretch * (whole - bias) + bias
+
+    @torch.no_grad()
+    def whole(self) -> Tensor:
+        """The weight with the change added, float32 [out, in]."""
+        weight = self._sum()
+        if self.magnitude is not None:
+            weight *= (self.magnitude / weight.norm(dim=1))[:, None]
+        return weight
 
     def merged(self) -> nn.Linear:
         """The plain layer with the change added into its weight; a quantised one comes back in float32."""
         with torch.no_grad():
-            weight = self._sum()
-            if self.magnitude is not None:
-                weight *= (self.magnitude / weight.norm(dim=1))[:, None]
+            weight = self.whole()
             if isinstance(self.base, nn.Linear):
                 self.base.weight.copy_(weight.to(self.base.weight.dtype))
                 return self.base
             plain = Linear(self.base.in_features, self.base.out_features, bias=False)
-            plain.weight, plain.bias = nn.Parameter(weight, requires_grad=False), self.base.bias
+            plain.weight = nn.Parameter(weight, requires_grad=False)
+            plain.register_parameter("bias", self.base.bias)
             return plain
 
 
@@ -110,8 +121,24 @@ def adapted(model: nn.Module) -> dict[str, LoRALinear]:
 
 def linear_layers(model: nn.Module) -> dict[str, nn.Module]:
     """Every linear layer by its dotted name, adapted or not, the insides of adapted ones left out."""
-    kinds = (nn.Linear, NF4Linear, LoRALinear)
+    kinds = (nn.Linear, NF4Linear, IntegerLinear, LoRALinear)
     return {n: m for n, m in model.named_modules() if isinstance(m, kinds) and not n.endswith(".base")}
+
+
+def weight_of(layer: nn.Module) -> Tensor:
+    """What a linear layer, adapted or not, multiplies with: [out, in], as it is kept or in float32."""
+    if isinstance(layer, LoRALinear):
+        return layer.whole()
+    if isinstance(layer, NF4Linear | IntegerLinear):
+        return layer.dequantized()
+    weight: Tensor = layer.get_parameter("weight")
+    return weight.detach()
+
+
+def bias_of(layer: nn.Module) -> Tensor | None:
+    """The bias of a linear layer, adapted or not."""
+    bias: Tensor | None = getattr(layer.base if isinstance(layer, LoRALinear) else layer, "bias", None)
+    return bias
 
 
 def wrap(model: nn.Module, groups: Sequence[Sequence[str]], spec: LoraSpec) -> None:

@@ -30,6 +30,7 @@ from sibao.metrics.perplexity import rolling_windows
 from sibao.models.weights import read_json
 from sibao.nn.seq2seq import Seq2Seq
 from sibao.providers._beams import finished, refuse_chance
+from sibao.providers._control import refuse_control
 from sibao.providers._embed import Pooling, texts_of, vectors
 from sibao.providers._generation import Defaults, read_defaults
 from sibao.text.detokenize import StreamDecoder
@@ -153,6 +154,7 @@ class Seq2SeqModel:
 
     def _search(self, options: GenerateOptions) -> Search:
         check_sampling(options.sampling)
+        refuse_control(self.name, options)
         if options.max_tokens > self.context:
             raise ContextOverflow(options.max_tokens, self.context, what="the new tokens")
         search = self.known.defaults.search(options)

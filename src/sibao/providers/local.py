@@ -27,6 +27,7 @@ from sibao.engine.engine import Engine
 from sibao.engine.request import Event, Request, SequenceScore
 from sibao.metrics.perplexity import rolling_windows
 from sibao.providers._beams import decoder_beams
+from sibao.providers._control import control
 from sibao.providers._embed import Pooling, texts_of, vectors
 from sibao.text.chat import render
 from sibao.text.detokenize import StreamDecoder
@@ -47,14 +48,14 @@ class LocalModel:
         self.name = name
         self.engine = engine
         self.tokenizer = tokenizer
-        self.context = engine.model.config.max_position_embeddings
+        self.context = engine.config.max_position_embeddings
         self._numbers = itertools.count()
 
     def generate(self, prompts: str | Sequence[Prompt], options: GenerateOptions | None = None) -> list[Completion]:
         """Complete every prompt, batched; one completion per prompt, in order.
 
         Raises:
-            BadInput: a prompt without any token, or sampling settings out of range.
+            BadInput: a prompt without any token, sampling settings out of range, or a form that cannot be compiled.
             ContextOverflow: a prompt that with ``max_tokens`` does not fit; then none is run.
         """
         options = options or GenerateOptions()
@@ -154,12 +155,14 @@ class LocalModel:
         return states
 
     def _answer(self, prompt: Prompt, options: GenerateOptions) -> Answer:
+        sampling, constraint = control(options, self.tokenizer)
         request = Request(
             id=f"{self.name}#{next(self._numbers)}",
             prompt_ids=self.encode(prompt),
-            sampling=options.sampling,
+            sampling=sampling,
             stop_ids=frozenset(self.tokenizer.eos_ids),
             max_tokens=options.max_tokens,
+            constraint=constraint,
         )
         return Answer(request, StreamDecoder(self.tokenizer, options.stop))
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sibao.core.errors import BadInput, MissingPackage, ModelError
 from sibao.core.types import Completion, GenerateOptions, Prompt, Scored
 from sibao.providers._beams import refuse_chance
+from sibao.providers._control import control, refuse_control
 from sibao.providers._precision import SMALL
 from sibao.providers.local import Answer, LocalModel
 
@@ -165,6 +166,8 @@ class TransformersModel(LocalModel):
 
     def _answer(self, prompt: Prompt, options: GenerateOptions) -> Answer:
         self._must_write()
+        if self.kind == "seq2seq":
+            refuse_control(self.name, options, form_only=True)
         answer = super()._answer(prompt, options) if not _sees(prompt) or self.processor is None else None
         return answer if answer is not None else self._seen_answer(prompt, options)
 
@@ -174,12 +177,14 @@ class TransformersModel(LocalModel):
         from sibao.text.detokenize import StreamDecoder
 
         seen = see(self.processor, prompt)
+        sampling, constraint = control(options, self.tokenizer)
         request = SeenRequest(
             id=f"{self.name}#{next(self._numbers)}",
             prompt_ids=seen.ids,
-            sampling=options.sampling,
+            sampling=sampling,
             stop_ids=frozenset(self.tokenizer.eos_ids),
             max_tokens=options.max_tokens,
+            constraint=constraint,
             seen=seen.inputs,
         )
         return Answer(request, StreamDecoder(self.tokenizer, options.stop))

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from sibao.core.errors import ModelError
 from sibao.models._adapter_head import LABELS
+from sibao.models.compressed import FORMATS, KEY
 from sibao.providers._transformers_load import quiet
 from sibao.text.chat import render
 from sibao.text.tokenizer import Tokenizer
@@ -109,6 +110,10 @@ class Reference:
                 more: dict[str, Any] = {}
                 if head is not None and head.is_file():
                     more["config"] = transformers.AutoConfig.from_pretrained(str(head.parent), local_files_only=True)
+                if (
+                    subject.config.get(KEY, {}).get("format") == FORMATS["int8"]
+                ):  # without rounding activations, as here
+                    more["quantization_config"] = transformers.CompressedTensorsConfig(dequantize=True)
                 model, info = loader.from_pretrained(
                     str(subject.folder), dtype=dtype, local_files_only=True, trust_remote_code=False,
                     use_safetensors=True, output_loading_info=True, **more,

@@ -69,8 +69,8 @@ def scores_of_model(names: Sequence[str]) -> list[Measured]:
     wanted = {_key(name) for name in names}
     found: dict[tuple[str, str, str, str], Measured] = {}
     for run in reversed(list_runs("evaluate", status="done")):
-        if _key(run.model) not in wanted:
-            continue
+        if _key(run.model) not in wanted or run.recipe.get("precision", "auto") != "auto":
+            continue  # in whole numbers, say, it is not quite the model that is exported
         for score in scores_of(run.id):
             if math.isfinite(score.value):
                 one = _measured(run, score)

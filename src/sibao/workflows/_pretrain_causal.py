@@ -50,12 +50,12 @@ def sources(recipe: Recipe, tokenizer: Tokenizer, files: Files) -> tuple[RowSour
 def samples(recipe: Recipe, model: Decoder, tokenizer: Tokenizer) -> Samples:
     """The prompts continued greedily."""
     from sibao.core.types import Sampling
-    from sibao.engine.engine import Engine
+    from sibao.engine.build import build
     from sibao.engine.request import Request
 
     def sample() -> tuple[str, ...]:
         out = []
-        engine = Engine(model)
+        engine = build(model, kernels=False)
         for i, prompt in enumerate(recipe.run.samples):
             ids = [tokenizer.document_id, *tokenizer.encode(prompt)]
             ends = frozenset({*tokenizer.eos_ids, tokenizer.document_id})

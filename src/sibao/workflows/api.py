@@ -33,7 +33,7 @@ def load(name: str | None = None, **options: Any) -> Model:
     Args:
         name: ``mini``, a model folder, ``org/name`` from the cache, any of these with ``+ADAPTER_FOLDER``, or another
             provider (``mock:echo``). None: the model of the settings.
-        options: ``precision`` (auto, fp32, bf16, fp16), ``adapter`` (a folder), ``threads``.
+        options: ``precision`` (auto, fp32, bf16, fp16, int8, int4), ``adapter`` (a folder), ``threads``.
 
     Raises:
         UnknownName, BadInput: no such model, provider or precision. ModelError: a damaged folder.
@@ -76,8 +76,9 @@ def generate(
         style: of the form: 五言, 七言, 词, the name of a tune, verse ...
         language: of the instruction, ``zh`` or ``en`` (empty: that of the prompt).
         raw: bare text even for a model with a chat template.
-        options: ``max_tokens``, ``temperature`` (0 is greedy), ``top_p``, ``top_k``, ``min_p``, ``repetition_penalty``,
-            ``seed``, ``stop``.
+        options: ``max_tokens``, ``temperature`` (0 is greedy), ``top_p``, ``top_k``, ``min_p``, ``typical_p``,
+            ``repetition_penalty``, ``presence_penalty``, ``frequency_penalty``, ``logit_bias``, ``min_tokens``, ``seed``,
+            ``stop``, ``response_format`` (OpenAI's form: an answer that is JSON by a schema, say).
 
     Raises:
         UnknownName: no such form, style, model or option. DataError: an empty prompt.

@@ -14,6 +14,8 @@ from typing import Any
 
 from sibao.core.errors import BadInput, ModelError, SibaoError, UnknownName
 from sibao.core.progress import progress
+from sibao.models.compressed import KEY as QUANTIZATION
+from sibao.models.compressed import form_of
 from sibao.models.folder import is_family, read_config
 from sibao.models.names import resolve
 from sibao.models.weights import read_json
@@ -127,6 +129,10 @@ def _files(subject: Subject, checked: CheckReport) -> None:
         subject.family, subject.shape = read_config(subject.folder)
         checked.kind = subject.kind
         yield Finding("config", "ok", f"{subject.family}, every key is understood")
+        if (form := form_of(subject.config, str(subject.folder))) is not None:
+            checked.not_checked.append(
+                f"rounding of activations: of {form} the weights that the codes stand for are checked"
+            )
 
     def tokenizer() -> Iterator[Finding]:
         subject.tokenizer = checked.tokenizer = Tokenizer.load(subject.folder)
@@ -171,7 +177,7 @@ def _weights(subject: Subject, checked: CheckReport) -> Any:
     loaded: list[Any] = []
 
     def read() -> Iterator[Finding]:
-        loaded.append(load(subject.name))
+        loaded.append(load(subject.name, precision="fp32" if QUANTIZATION in subject.config else "auto"))
         yield weights.weight_finding(subject, network_of(loaded[0]))
 
     if subject.shape is not None:

@@ -93,6 +93,7 @@ def evaluate(
     max_tokens: int | None = None,
     batch: int = 16,
     compare: str | None = None,
+    precision: str = "auto",
     quiet: bool = False,
 ) -> EvaluationResult:
     """Evaluate a model on files of rows, record the run, and compare with a second model on the same rows.
@@ -101,13 +102,15 @@ def evaluate(
         task: a task, or ``perplexity`` for how well the texts are predicted.
         to: for translate, the target language.
         limit: at most so many rows, the first ones.
+        precision: of the model's weights in memory; the other model is read as it is.
 
     Raises:
         DataError: rows the task cannot read. BadInput: no rows, or a model that cannot do it.
     """
     rows = _rows(data, limit)
-    loaded = load(model)
-    run = runs.create_run("evaluate", model, {"task": task, "data": data, "to": to, "limit": limit, "compare": compare})
+    loaded = load(model, precision=precision)
+    asked = {"task": task, "data": data, "to": to, "limit": limit, "compare": compare, "precision": precision}
+    run = runs.create_run("evaluate", model, asked)
     try:
         if task == PERPLEXITY:
             result = _perplexity(run, loaded, [text_of(row, file=f, line=n) for f, n, row in rows], quiet)

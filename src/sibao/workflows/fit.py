@@ -22,12 +22,15 @@ from sibao.choosing.machine import Place, Rates, base_bytes, look, measure
 from sibao.choosing.shapes import Shape, read_foreign, read_shape
 from sibao.core.config import settings
 from sibao.core.errors import BadInput, ContextOverflow, ModelError
+from sibao.models.compressed import form_of
 from sibao.models.folder import is_family, parse_config, refuse_depth
 from sibao.models.names import resolve
 from sibao.models.weights import read_json
 
-PRECISIONS = ("fp32", "bf16", "int8", "nf4")
-"""Precisions whose weights are counted; the engine answers in the first two."""
+ANSWERING = ("fp32", "bf16", "int8", "int4")
+"""Precisions in which a decoder answers; other networks have the first two."""
+PRECISIONS = (*ANSWERING, "nf4")
+"""Precisions whose weights are counted."""
 CHECKPOINTS = 3
 """Copies of weights and optimizer that a run keeps on disk with the usual settings: the last two and the best."""
 _STORED = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
@@ -106,14 +109,16 @@ def fit(
         name: ``mini``, a folder, or ``org/name`` in the hub's cache. config: a config.json, in place of a name.
         context: tokens of each request, and of each row of training; None: 2048, or all that the model holds.
         batch: requests at once, and rows of a micro-batch.
-        precision: fp32 or bf16 only; None: both for answering, bf16 for training.
+        precision: only this one; None: all for answering. Training is in bf16 where it is not fp32.
 
     Raises:
         BadInput: no such model, or no such precision. ContextOverflow: the model holds less than ``context``.
         ModelError: a config.json that nothing can be made of. MissingPackage: it is a family of Transformers.
     """
-    if precision not in (None, "fp32", "bf16"):
-        raise BadInput(f"got the precision {precision!r}, wanted fp32 or bf16", hint="leave it out to see both")
+    if precision not in (None, *ANSWERING):
+        raise BadInput(
+            f"got the precision {precision!r}, wanted one of {', '.join(ANSWERING)}", hint="leave it out to see all"
+        )
     file = _config_file(name, config)
     data = read_json(file)
     shape = _shape(data, str(file.parent))
@@ -123,15 +128,27 @@ def fit(
     torch.set_num_threads(settings().threads)
     base, place = base_bytes(), look(settings().home)
     here = any(file.parent.glob("*.safetensors"))
-    stored = _STORED.get(str(data.get("dtype") or data.get("torch_dtype")), "fp32") if here else ""
-    chosen = (precision,) if precision else ("fp32", "bf16")
+    known = form_of(data, str(file.parent)) if is_family(str(data.get("model_type"))) else None
+    stored = known or _STORED.get(str(data.get("dtype") or data.get("torch_dtype")), "fp32") if here else ""
+    possible = ANSWERING if shape.kind == "decoder" else ANSWERING[:2]
+    if precision is not None and precision not in possible:
+        raise BadInput(f"{precision} is for decoders, and this is none", hint="take fp32 or bf16")
+    chosen = (precision,) if precision else possible
     needs = [answering(shape, p, context, batch, base["inference"], stored=stored) for p in chosen]
     needs = [replace(n, most=largest_context(n, shape, context, batch, place.available)) for n in needs]
     training = []
     if shape.config is not None:
         for way in TRAINING:
             one, two = (
-                learning(shape, way, precision or "bf16", rows, context, base["training"], stored=stored)
+                learning(
+                    shape,
+                    way,
+                    "fp32" if precision == "fp32" else "bf16",
+                    rows,
+                    context,
+                    base["training"],
+                    stored=stored,
+                )
                 for rows in (batch, 2 * batch)
             )
             training.append(replace(one, most=batch * largest_rows(one, two, place.available)))

@@ -48,7 +48,7 @@ def facts(found: Fit) -> Table:
     rows = {"parameters": f"{shape.parameters:,}"}
     if shape.active != shape.parameters:
         rows["used by each token"] = f"{shape.active:,}"
-    rows |= {f"weights in {p}": size(shape.weight_bytes(p)) for p in ("fp32", "bf16", "int8", "nf4")}
+    rows |= {f"weights in {p}": size(shape.weight_bytes(p)) for p in ("fp32", "bf16", "int8", "int4", "nf4")}
     if shape.cached:
         rows["cache per token (fp32)"] = size(4 * shape.cached)
     rows["memory of this machine"] = f"{size(place.memory)}, {size(place.available)} free"

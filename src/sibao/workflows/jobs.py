@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypedDict
 
 from sibao.core.errors import UnknownName
@@ -24,32 +24,40 @@ from sibao.tasks.base import Task, TaskResult, load_task
 
 SENTENCE_MODELS = {"mini": 70}
 """Models trained on single sentences, with the tokens of text that they translate well at once."""
-SAMPLING = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed", "num_beams", "length_penalty")
+SAMPLING = tuple(field.name for field in fields(Sampling) if field.name != "logprobs")
 
 
 class Options(TypedDict, total=False):
-    """What every task takes besides its text; None leaves the choice to the task. See ``core.types.Sampling``."""
+    """What every task takes besides its text; None leaves the choice to the task. See ``core.types``: ``Sampling`` and
+    ``GenerateOptions``."""
 
     max_tokens: int | None
     temperature: float | None
     top_k: int | None
     top_p: float | None
     min_p: float | None
+    typical_p: float | None
     repetition_penalty: float | None
+    presence_penalty: float | None
+    frequency_penalty: float | None
+    logit_bias: tuple[tuple[int, float], ...] | None
+    min_tokens: int | None
     seed: int | None
     num_beams: int | None
     length_penalty: float | None
     stop: Sequence[str] | None
+    response_format: Mapping[str, Any] | None
 
 
 class Settled:
-    """A model that draws every token in one way, whatever a task asks for. ``raw`` hides its chat template."""
+    """A model that draws every token in one way, whatever a task asks for: with the sampling, the stop strings besides the
+    task's, and the form of ``settled``. ``raw`` hides its chat template."""
 
-    def __init__(self, model: Model, sampling: Sampling, stop: tuple[str, ...] = (), *, raw: bool = False) -> None:
+    def __init__(self, model: Model, settled: GenerateOptions, *, raw: bool = False) -> None:
         self.name, self.context = model.name, model.context
         self.has_template = not raw and has_template(model)
         self.source_form: SourceForm | None = getattr(model, "source_form", None)
-        self._model, self._sampling, self._stop = model, sampling, stop
+        self._model, self._settled = model, settled
 
     def generate(self, prompts: str | Sequence[Prompt], options: GenerateOptions | None = None) -> list[Completion]:
         """As the model's own."""
@@ -65,7 +73,9 @@ class Settled:
 
     def _options(self, options: GenerateOptions | None) -> GenerateOptions:
         options = options or GenerateOptions()
-        return replace(options, sampling=self._sampling, stop=(*options.stop, *self._stop))
+        own = self._settled
+        stop = (*options.stop, *own.stop)
+        return replace(options, sampling=own.sampling, stop=stop, response_format=own.response_format)
 
 
 class SettledScorer(Settled):
@@ -174,7 +184,9 @@ def job(task: str, model: Model, *, raw: bool = False, piece_tokens: int | None 
     stop = given.get("stop", ())
     kind = SettledScorer if isinstance(model, Scorer) else Settled
     sampling = Sampling(**{name: given[name] for name in SAMPLING if name in given})
-    settled: Model = kind(model, sampling, (stop,) if isinstance(stop, str) else tuple(stop), raw=raw)
+    stops = (stop,) if isinstance(stop, str) else tuple(stop)
+    way = GenerateOptions(sampling=sampling, stop=stops, response_format=given.get("response_format"))
+    settled: Model = kind(model, way, raw=raw)
     if isinstance(model, Head):
         settled = model  # it draws no tokens
     limit = GenerateOptions(given["max_tokens"]) if "max_tokens" in given else None
