@@ -8,11 +8,11 @@ export PYTHONUTF8 := 1
 
 .venv/base: pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --editable '.[train,plots,hf]'
+	$(BIN)/pip install --quiet --editable '.[train,plots,hf,constraints]'
 	@touch $@
 
 .venv/dev: .venv/base
-	$(BIN)/pip install --quiet --editable '.[train,plots,hf,vision,gguf,postgres,energy,dev]'
+	$(BIN)/pip install --quiet --editable '.[train,plots,hf,constraints,vision,gguf,postgres,energy,dev]'
 	@touch $@
 
 demo: .venv/base ## install, then the main job on real text with the embedded model
@@ -33,8 +33,9 @@ lint: .venv/dev ## style, types, floors of the house
 bench: .venv/dev ## the project's own figures
 	$(BIN)/python bench/run.py
 
-bench-peers: .venv/dev ## the same beside Transformers
-	$(BIN)/python bench/peers.py
+bench-peers: .venv/dev ## Sibao's engine beside other projects, each installed once under build/peers
+	PYTHON=$(PYTHON) sh scripts/peers.sh
+	$(BIN)/python bench/engine.py
 
 docs: .venv/dev ## rewrite the generated documents
 	$(BIN)/python -m sibao.cli.reference docs

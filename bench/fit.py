@@ -79,7 +79,7 @@ def write_model(case: Case, folder: Path) -> None:
 def answer(case: Case, folder: Path) -> None:
     """All rows at once, filled up to the last token."""
     from sibao.core.types import Sampling
-    from sibao.engine.engine import Engine
+    from sibao.engine.build import build
     from sibao.engine.request import Request
     from sibao.models.folder import load_model
 
@@ -87,7 +87,7 @@ def answer(case: Case, folder: Path) -> None:
     draw = torch.Generator().manual_seed(0)
     prompts = torch.randint(5, model.config.vocab_size, (case.rows, case.tokens - 4), generator=draw).tolist()
     requests = [Request(str(i), prompt, Sampling(), frozenset(), 4) for i, prompt in enumerate(prompts)]
-    with Engine(model).submit(*requests) as events:
+    with build(model).submit(*requests) as events:
         for _ in events:
             pass
 

@@ -1,0 +1,157 @@
+"""Sibao itself, behind the same lines of JSON as its peers.
+
+``check_*`` hold its answers against the plain path: each text read by itself, at once and from its beginning, by a second
+runner over the same weights, without scheduler, batch, shared beginnings, pieces of prompts or guesses.
+"""
+
+from __future__ import annotations
+
+import itertools
+from array import array
+from importlib.metadata import version
+from typing import Any
+
+import torch
+from protocol import Answer, serve, timed
+
+from sibao.core.types import GenerateOptions, Sampling
+from sibao.engine.beam import beam_search
+from sibao.engine.native.runner import NativeRunner
+from sibao.engine.native.weights import Weights
+from sibao.engine.request import Request
+from sibao.engine.runner import BLOCK, Step, TorchRunner
+from sibao.engine.search import Search
+from sibao.engine.steps import SourceSteps
+from sibao.providers.load import load as load_model
+from sibao.tasks import long
+from sibao.tasks.base import load_task
+
+NUMBERS = itertools.count()
+
+
+class Runner:
+    """One model. ``speculate``: guesses are read along; off elsewhere, for random weights repeat themselves and would
+    make every guess right."""
+
+    def __init__(self, folder: str, threads: int, precision: str, speculate: bool = False) -> None:
+        self.folder, self.threads, self.precision, self.speculate = folder, threads, precision, speculate
+        self.served: Any = self._load()
+
+    def about(self) -> Answer:
+        """Version, and bytes of the weights that each step reads."""
+        size = sum(one.nbytes for one in weights_of(self.served))
+        return {"version": f"Sibao {version('sibao')}, PyTorch {torch.__version__}", "weight_bytes": size}
+
+    def generate(self, prompts: list[list[int]], new: int) -> Answer:
+        """Greedy, exactly ``new`` tokens, by the engine."""
+        asked = [Request(str(next(NUMBERS)), p, Sampling(), frozenset(), new) for p in prompts]
+        tokens: dict[str, list[int]] = {request.id: [] for request in asked}
+
+        def work() -> None:
+            with self.served.engine.submit(*asked) as events:
+                for event in events:
+                    tokens[event.id] += event.token_ids
+
+        seconds, _ = timed(work)
+        return {"seconds": seconds, "tokens": list(tokens.values())}
+
+    def check_generate(self, prompts: list[list[int]], new: int) -> Answer:
+        """How many tokens are not the likeliest of the plain path."""
+        different, gap = 0, 0.0
+        rows = self.generate(prompts, new)["tokens"]
+        for prompt, tokens in zip(prompts, rows, strict=True):
+            wrong, widest = _behind(self._plain(prompt + tokens[:-1], len(prompt) - 1), torch.tensor(tokens))
+            different, gap = different + wrong, max(gap, widest)
+        return {"of": len(rows) * new, "different": different, "gap": gap}
+
+    def translate(self, prompts: list[list[int]], new: int, beams: int) -> Answer:
+        """The best of ``beams``, exactly ``new`` tokens."""
+        network, search = self.served.model, Search(max_tokens=new, beams=beams)
+        start = [[network.config.decoder_start_token_id]] * len(prompts)
+        seconds, found = timed(lambda: beam_search(SourceSteps(network, prompts, new), start, search))
+        return {"seconds": seconds, "tokens": [list(one.ids) for one in found]}
+
+    def check_translate(self, prompts: list[list[int]], new: int, beams: int) -> Answer:
+        """How many tokens of the batch's texts differ from those of each source alone."""
+        rows = self.translate(prompts, new, beams)["tokens"]
+        alone = [self.translate([prompt], new, beams)["tokens"][0] for prompt in prompts]
+        different = sum(a != b for row, one in zip(rows, alone, strict=True) for a, b in zip(row, one, strict=True))
+        return {"of": len(rows) * new, "different": different, "gap": 0.0}
+
+    def score(self, rows: list[tuple[str, list[str]]]) -> Answer:
+        """The number of the likeliest choice of each row of (context, choices); encoding the texts is part of it."""
+        pairs = [(context, choice) for context, choices in rows for choice in choices]
+        seconds, found = timed(lambda: [one.loglikelihood for one in self.served.score(pairs)])
+        ends = itertools.accumulate(len(choices) for _, choices in rows)
+        scores = [found[end - len(choices) : end] for end, (_, choices) in zip(ends, rows, strict=True)]
+        return {"seconds": seconds, "choices": [row.index(max(row)) for row in scores], "scores": scores}
+
+    def check_score(self, rows: list[tuple[str, list[str]]]) -> Answer:
+        """How many likelihoods are not those of the plain path, to a hundredth; the widest gap."""
+        off, encode = [], self.served.tokenizer.encode
+        for (context, choices), scores in zip(rows, self.score(rows)["scores"], strict=True):
+            before = len(encode(context.rstrip(), add_special_tokens=True))
+            for choice, score in zip(choices, scores, strict=True):
+                ids = encode(context + choice, add_special_tokens=True)
+                logprobs = self._plain(ids[:-1], before - 1).log_softmax(-1)
+                off.append(abs(float(logprobs.gather(1, torch.tensor(ids[before:])[:, None]).sum()) - score))
+        return {"of": len(off), "different": sum(gap > 0.01 for gap in off), "gap": max(off)}
+
+    def task(self, name: str, rows: list[dict[str, Any]], new: int) -> Answer:
+        """A task on real rows, one after the other as a person would ask; speculation is on if the model was so loaded."""
+        task, self.served = load_task(name), self._load()  # it remembers no row of an earlier run
+        self.generate([[1, 2, 3]], 2)
+        asked = [task.inputs(**row) for row in rows]
+        options = GenerateOptions(max_tokens=new)
+        seconds, found = timed(lambda: [long.run(task, self.served, inputs, options) for inputs in asked])
+        count, done = sum(one.usage.completion_tokens for one in found), self.served.engine.counts
+        note = f"{done.right / done.guessed:.0%} of the guesses right" if done.guessed else ""
+        return {"seconds": seconds, "texts": [one.text for one in found], "count": count, "note": note}
+
+    def _load(self) -> Any:
+        served: Any = load_model(self.folder, precision=self.precision, threads=self.threads)
+        if hasattr(served, "engine") and not self.speculate:
+            served.engine.guesser = None
+        return served
+
+    @torch.inference_mode()
+    def _plain(self, ids: list[int], first: int) -> torch.Tensor:
+        """Scores [T, V] of the next token after each one from ``first`` on."""
+        runner, blocks = self.served.engine.runner, -(-len(ids) // BLOCK)
+        native = isinstance(runner, NativeRunner)
+        alone: Any = _second(runner, blocks) if native else TorchRunner(runner.model, blocks)
+        step = Step()
+        step.add(ids, 0, array("i", range(blocks)), range(first, len(ids)))
+        return alone.logits(step).float()
+
+
+def _second(runner: NativeRunner, blocks: int) -> NativeRunner:
+    """Another runner over the same tensors, with a cache of its own."""
+    old = runner.weights
+    return NativeRunner(Weights(old.config, old.precision, old.tensors), blocks, runner.threads, lambda: runner.model)
+
+
+def weights_of(served: Any) -> list[Any]:
+    """What each step reads: things with ``nbytes``."""
+    if hasattr(served, "engine") and isinstance(served.engine.runner, NativeRunner):
+        return [served.engine.runner.weights]
+    network = served.engine.runner.model if hasattr(served, "engine") else served.model
+    return list({p.data_ptr(): p for p in itertools.chain(network.parameters(), network.buffers())}.values())
+
+
+def _behind(logits_TV: torch.Tensor, tokens_T: torch.Tensor) -> tuple[int, float]:
+    """How many tokens are not the likeliest, and how far the worst is behind, in standard deviations of its logits."""
+    chosen = logits_TV.gather(1, tokens_T[:, None])[:, 0]
+    behind = (logits_TV.max(-1).values - chosen) / logits_TV.std(-1)
+    return int((behind > 0).sum()), float(behind.max())
+
+
+def load(**given: Any) -> dict[str, Any]:
+    """The functions that may be asked for."""
+    runner = Runner(**given)
+    names = ("about", "generate", "translate", "score", "task", "check_generate", "check_translate", "check_score")
+    return {name: getattr(runner, name) for name in names}
+
+
+if __name__ == "__main__":
+    serve(load)
