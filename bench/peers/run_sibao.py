@@ -15,13 +15,12 @@ import torch
 from protocol import Answer, serve, timed
 
 from sibao.core.types import GenerateOptions, Sampling
-from sibao.engine.beam import beam_search
 from sibao.engine.native.runner import NativeRunner
 from sibao.engine.native.weights import Weights
 from sibao.engine.request import Request
-from sibao.engine.runner import BLOCK, Step, TorchRunner
+from sibao.engine.runner import BLOCK, Step
 from sibao.engine.search import Search
-from sibao.engine.steps import SourceSteps
+from sibao.engine.torch_runner import TorchRunner
 from sibao.providers.load import load as load_model
 from sibao.tasks import long
 from sibao.tasks.base import load_task
@@ -44,16 +43,7 @@ class Runner:
 
     def generate(self, prompts: list[list[int]], new: int) -> Answer:
         """Greedy, exactly ``new`` tokens, by the engine."""
-        asked = [Request(str(next(NUMBERS)), p, Sampling(), frozenset(), new) for p in prompts]
-        tokens: dict[str, list[int]] = {request.id: [] for request in asked}
-
-        def work() -> None:
-            with self.served.engine.submit(*asked) as events:
-                for event in events:
-                    tokens[event.id] += event.token_ids
-
-        seconds, _ = timed(work)
-        return {"seconds": seconds, "tokens": list(tokens.values())}
+        return self._write([Request(str(next(NUMBERS)), p, Sampling(), frozenset(), new) for p in prompts])
 
     def check_generate(self, prompts: list[list[int]], new: int) -> Answer:
         """How many tokens are not the likeliest of the plain path."""
@@ -66,10 +56,10 @@ class Runner:
 
     def translate(self, prompts: list[list[int]], new: int, beams: int) -> Answer:
         """The best of ``beams``, exactly ``new`` tokens."""
-        network, search = self.served.model, Search(max_tokens=new, beams=beams)
-        start = [[network.config.decoder_start_token_id]] * len(prompts)
-        seconds, found = timed(lambda: beam_search(SourceSteps(network, prompts, new), start, search))
-        return {"seconds": seconds, "tokens": [list(one.ids) for one in found]}
+        start, search = [self.served.config.decoder_start_token_id], Search(max_tokens=new, beams=beams)
+        return self._write([
+            Request(str(next(NUMBERS)), start, max_tokens=new, source_ids=tuple(prompt), search=search) for prompt in prompts
+        ])  # fmt: skip
 
     def check_translate(self, prompts: list[list[int]], new: int, beams: int) -> Answer:
         """How many tokens of the batch's texts differ from those of each source alone."""
@@ -108,11 +98,19 @@ class Runner:
         note = f"{done.right / done.guessed:.0%} of the guesses right" if done.guessed else ""
         return {"seconds": seconds, "texts": [one.text for one in found], "count": count, "note": note}
 
+    def _write(self, asked: list[Request]) -> Answer:
+        tokens: dict[str, list[int]] = {request.id: [] for request in asked}
+
+        def work() -> None:
+            with self.served.engine.submit(*asked) as events:
+                for event in events:
+                    tokens[event.id] += event.token_ids
+
+        seconds, _ = timed(work)
+        return {"seconds": seconds, "tokens": list(tokens.values())}
+
     def _load(self) -> Any:
-        served: Any = load_model(self.folder, precision=self.precision, threads=self.threads)
-        if hasattr(served, "engine") and not self.speculate:
-            served.engine.guesser = None
-        return served
+        return load_model(self.folder, precision=self.precision, threads=self.threads, speculate=self.speculate)
 
     @torch.inference_mode()
     def _plain(self, ids: list[int], first: int) -> torch.Tensor:

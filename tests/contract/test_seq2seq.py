@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from array import array
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from sibao.core.errors import ModelError
+from sibao.engine.pair_runner import TorchPairRunner
+from sibao.engine.runner import Source, Step
 from sibao.models.folder import family_of, load_model, load_network, read_config, save_model
 from sibao.nn.relative import distance_bucket, sine_table
 from sibao.nn.seq2seq import Seq2Seq
@@ -102,29 +105,44 @@ def test_bfloat16_stays_within_its_rounding(name: str, extra: dict[str, Any], tm
     assert (want - got).abs().mean() <= 1.25 * (want - theirs).abs().mean() <= 0.15 * want.std()
 
 
+class Blocks:
+    """Answers that a runner reads token by token: three sources, and for each answer a block of its own."""
+
+    def __init__(self, model: Seq2Seq, answers: int) -> None:
+        self.runner, lengths = TorchPairRunner(model, 3 + answers), MASK.sum(1).tolist()
+        self.sources = [Source(tuple(SOURCE[i, :n].tolist()), array("i", [i])) for i, n in enumerate(lengths)]
+        self.tables = [[3 + i] for i in range(answers)]
+        self.read, self.at = False, 0
+
+    def step(self, ids: list[int], of: list[int], copies: tuple[tuple[int, int, int], ...] = ()) -> Tensor:
+        """Scores after one more token of every answer; ``of``: the number of its source."""
+        step = Step(copies=list(copies), reads=[] if self.read else self.sources)
+        for token, table, source in zip(ids, self.tables, of, strict=True):
+            step.add([token], self.at, table, range(1), source=self.sources[source])
+        self.read, self.at = True, self.at + 1
+        return self.runner.logits(step)
+
+
 @pytest.mark.parametrize(("name", "extra"), SHAPES, ids=IDS)
+@torch.inference_mode()
 def test_cached_is_uncached(name: str, extra: dict[str, Any], tmp_path: Path) -> None:
     peer_model(name, extra).save_pretrained(tmp_path)
     model = loaded(tmp_path)
-    want = own_logits(model, SOURCE, MASK, TARGET)
-    with torch.no_grad():
-        cache = model.start(model.encode(SOURCE, MASK), MASK, 1, 17)
-        got = torch.stack([model.logits(model.step(TARGET[:, t], cache)) for t in range(17)], 1)
+    want, blocks = own_logits(model, SOURCE, MASK, TARGET), Blocks(model, 3)
+    got = torch.stack([blocks.step(TARGET[:, t].tolist(), [0, 1, 2]) for t in range(17)], 1)
     assert (want - got).abs().max() <= 1e-4
 
 
 @pytest.mark.parametrize(("name", "extra"), TINY, ids=lambda v: v if isinstance(v, str) else "")
+@torch.inference_mode()
 def test_several_answers_share_one_source(name: str, extra: dict[str, Any], tmp_path: Path) -> None:
-    """Rows of answers that swap places mid-way are the answers computed alone."""
+    """Answers that go on from others mid-way, in copies of their blocks, are the answers computed alone."""
     peer_model(name, extra).save_pretrained(tmp_path)
-    model, answers = loaded(tmp_path), some_ids(6, 8, 3)
-    parents = torch.tensor([1, 0, 3, 3, 4, 5])
-    with torch.no_grad():
-        cache = model.start(model.encode(SOURCE, MASK), MASK, 2, 8)
-        for t in range(5):
-            model.step(answers[:, t], cache)
-        cache.reorder(parents)
-        got = model.logits(model.step(answers[:, 5], cache))
+    model, answers, of = loaded(tmp_path), some_ids(6, 8, 3), [0, 0, 1, 1, 2, 2]
+    parents, blocks = torch.tensor([0, 0, 3, 3, 4, 5]), Blocks(model, 6)
+    for t in range(5):
+        blocks.step(answers[:, t].tolist(), of)
+    got = blocks.step(answers[:, 5].tolist(), of, copies=((3, 4, 5), (6, 5, 5)))
     rows = torch.cat((answers[parents, :5], answers[:, 5:6]), 1)
     want = own_logits(model, SOURCE.repeat_interleave(2, 0), MASK.repeat_interleave(2, 0), rows)[:, -1]
     assert (want - got).abs().max() <= 1e-4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,15 +11,18 @@ import torch
 
 from sibao.core.errors import BadInput
 from sibao.core.types import Sampling
-from sibao.engine.beam import beam_search
+from sibao.engine.build import build
+from sibao.engine.build_pair import build_pair
+from sibao.engine.engine import Engine
+from sibao.engine.pair_runner import padded
+from sibao.engine.request import Event, Request
 from sibao.engine.search import Search
-from sibao.engine.steps import DecoderSteps, SourceSteps, padded, write
 from sibao.models.base import Keys
 from sibao.models.folder import family_of, load_model, load_network
-from sibao.nn.decoder import Decoder
 from sibao.nn.seq2seq import Seq2Seq
 
 NEW = 12
+GREEDY = Sampling()
 # Ours → Transformers' words. Every setting is seen with several others.
 SETTINGS: list[dict[str, Any]] = [
     {},
@@ -81,16 +85,34 @@ def _until_end(ids: list[int]) -> list[int]:
     return ids
 
 
-def own_generate(model: Any, rows: list[list[int]], search: Search) -> list[list[int]]:
-    steps: Any = (DecoderSteps if isinstance(model, Decoder) else SourceSteps)(model, rows, search.max_tokens)
-    before = rows if isinstance(model, Decoder) else [[0]] * len(rows)
-    if search.beams > 1:
-        return [list(found.ids) for found in beam_search(steps, before, search)]
-    out: list[list[int]] = [[] for _ in rows]
-    for step in write(steps, before, search, Sampling()):
-        for row, new in enumerate(step):
-            out[row] += [] if new is None else [new[0]]
-    return out
+def requests(rows: list[list[int]], search: Search, pair: bool, sampling: Sampling = GREEDY) -> list[Request]:
+    """Searched, or with the search's rules only where it has one beam."""
+    found = []
+    for number, row in enumerate(rows):
+        prompt, source = ([0], tuple(row)) if pair else (row, None)
+        rules = () if search.beams > 1 else (search.processor(len(prompt)),)
+        found.append(Request(
+            f"{number}", prompt, sampling, frozenset(search.eos_ids), search.max_tokens, rules, source_ids=source,
+            search=search if search.beams > 1 else None,
+        ))  # fmt: skip
+    return found
+
+
+def answers(engine: Engine, asked: list[Request]) -> list[tuple[list[int], Event]]:
+    """New tokens, without the end, and the last event of each."""
+    ids: dict[str, list[int]] = {request.id: [] for request in asked}
+    last: dict[str, Event] = {}
+    for event in engine.submit(*asked):
+        assert not event.error, event
+        ids[event.id] += event.token_ids
+        last[event.id] = event
+    return [(ids[request.id], last[request.id]) for request in asked]
+
+
+def own_generate(engine: Engine, rows: list[list[int]], search: Search) -> list[list[int]]:
+    asked = requests(rows, search, isinstance(engine.model, Seq2Seq))
+    ends = search.forced_eos or 1
+    return [ids + [ends] * (event.finish_reason == "stop") for ids, event in answers(engine, asked)]
 
 
 def some_rows(seed: int, sizes: tuple[int, ...]) -> list[list[int]]:
@@ -105,7 +127,10 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, int], tu
         folder = tmp_path_factory.mktemp(f"{family}{seed}")
         model = peer(family, seed)
         model.save_pretrained(folder)
-        found[family, seed] = (model, load_model(folder) if family == "llama" else load_network(folder))
+        found[family, seed] = (
+            model,
+            build(load_model(folder)) if family == "llama" else build_pair(load_network(folder)),
+        )
     return found
 
 
@@ -137,27 +162,24 @@ def test_a_prompt_finds_the_same_text_alone_and_beside_others(
 
 
 def test_scores_are_log_probabilities_over_length(models: dict[tuple[str, int], tuple[Any, Any]]) -> None:
-    from sibao.engine.seq2seq import score_pairs
-
-    ours: Seq2Seq = models["t5", 0][1]
+    ours: Engine = models["t5", 0][1]
     rows = some_rows(5, (5, 8))
     for power in (0.0, 1.0, 0.5):
         search = Search(max_tokens=9, eos_ids=(1,), beams=4, length_penalty=power)
-        found = beam_search(SourceSteps(ours, rows, 9), [[0], [0]], search)
-        scored = score_pairs(ours, [(row, list(f.ids)) for row, f in zip(rows, found, strict=True)])
-        for one, score in zip(found, scored, strict=True):
-            assert one.score == pytest.approx(sum(score.logprobs) / len(one.ids) ** power, abs=1e-4)
+        found = answers(ours, requests(rows, search, pair=True))
+        texts = [ids + [1] * (event.finish_reason == "stop") for ids, event in found]
+        scored = ours.score([([0, *text], 1) for text in texts], rows)
+        for text, (_, event), score in zip(texts, found, scored, strict=True):
+            assert event.search_score == pytest.approx(sum(score.logprobs) / len(text) ** power, abs=1e-4)
 
 
 def test_more_beams_find_no_worse_text(models: dict[tuple[str, int], tuple[Any, Any]]) -> None:
-    """With all ends compared at their log-probability and no early end, 40 beams beat or equal one."""
-    ours = models["marian", 0][1]
-    rows = some_rows(6, (5, 5, 5, 5))
-    scores = [
-        [f.score for f in beam_search(SourceSteps(ours, rows, 6), [[0]] * 4, Search(
-            max_tokens=6, eos_ids=(1,), beams=beams, length_penalty=0.0, early_stopping="never"))]
-        for beams in (2, 30)
-    ]  # fmt: skip
+    """With all ends compared at their log-probability and no early end, 30 beams beat or equal two."""
+    ours, rows = models["marian", 0][1], some_rows(6, (5, 5, 5, 5))
+    scores = []
+    for beams in (2, 30):
+        search = Search(max_tokens=6, eos_ids=(1,), beams=beams, length_penalty=0.0, early_stopping="never")
+        scores.append([event.search_score for _, event in answers(ours, requests(rows, search, pair=True))])
     assert all(many >= few - 1e-5 for few, many in zip(*scores, strict=True))
 
 
@@ -165,15 +187,28 @@ def test_drawn_texts_follow_their_seed(models: dict[tuple[str, int], tuple[Any, 
     ours, rows, search = models["t5", 0][1], some_rows(2, (4, 7)), Search(max_tokens=8, eos_ids=(1,))
 
     def drawn(seed: int, rows: list[list[int]]) -> list[list[int]]:
-        steps = SourceSteps(ours, rows, 8)
-        found: list[list[int]] = [[] for _ in rows]
-        for step in write(steps, [[0]] * len(rows), search, Sampling(temperature=1.5, seed=seed)):
-            for row, new in enumerate(step):
-                found[row] += [] if new is None else [new[0]]
-        return found
+        asked = requests(rows, search, pair=True, sampling=Sampling(temperature=1.5, seed=seed))
+        return [ids for ids, _ in answers(ours, asked)]
 
     assert drawn(1, rows) == drawn(1, rows) == [drawn(1, [row])[0] for row in rows]
     assert len({str(drawn(seed, rows)) for seed in range(6)}) == 6
+
+
+@pytest.mark.parametrize("family", ["t5", "llama"])
+def test_with_little_memory_searches_give_way_and_find_the_same(
+    family: str, models: dict[tuple[str, int], tuple[Any, Any]]
+) -> None:
+    """Texts of 40 tokens cross the border of a block, where those of one search share what they had in common."""
+    wide: Engine = models[family, 0][1]
+    narrow = Engine(wide.runner, cache_blocks=12)
+    search = Search(max_tokens=40, eos_ids=(39,), beams=3, length_penalty=0.0)
+    rows = some_rows(8, (5, 9, 3, 7))
+    pair = family == "t5"
+    mixed = [*requests(rows, search, pair), Request("drawn", [3], Sampling(temperature=1.0, seed=4), max_tokens=20)]
+    mixed[-1] = replace(mixed[-1], source_ids=(3, 4) if pair else None)
+    want = [answers(wide, [request])[0][0] for request in mixed]
+    assert [ids for ids, _ in answers(narrow, mixed)] == want
+    assert narrow.gave_way and not narrow.held
 
 
 def test_settings_that_cannot_be() -> None:
@@ -186,4 +221,4 @@ def test_tiny_shapes_can_be_read_without_files() -> None:
     """The fixtures above go through folders; the networks do not need them."""
     model = Seq2Seq(family_of("marian").read(Keys(family_of("marian").TINY))).eval()
     model.initialize(0)
-    assert len(own_generate(model, [[4, 5]], Search(max_tokens=3, eos_ids=(1,), beams=2))[0]) <= 3
+    assert len(own_generate(build_pair(model), [[4, 5]], Search(max_tokens=3, eos_ids=(1,), beams=2))[0]) <= 3

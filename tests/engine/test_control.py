@@ -16,8 +16,8 @@ from sibao.core.errors import BadInput
 from sibao.core.types import Sampling
 from sibao.engine import control, sampling
 from sibao.engine.control import adjusted, prepare
+from sibao.engine.job import Job
 from sibao.engine.request import Request
-from sibao.engine.scheduler import Job
 
 VOCAB = 40
 IDS = st.lists(st.integers(0, VOCAB - 1), min_size=1, max_size=30)

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sibao.engine.blocks import BlockPool
+from sibao.engine.job import Job, Piece
 from sibao.engine.request import Request
 from sibao.engine.runner import BLOCK
-from sibao.engine.scheduler import BESIDE_TOKENS, STEP_TOKENS, Job, Piece, Scheduler
+from sibao.engine.scheduler import BESIDE_TOKENS, STEP_TOKENS, Scheduler
 
 
 def job(name: str, length: int = 3, *, priority: int = 0, first: int = 1, max_tokens: int = 8) -> Job:

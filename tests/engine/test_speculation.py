@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.tiny import tiny_folder
 
-from sibao.core.errors import BadInput
 from sibao.core.types import Sampling
 from sibao.engine.build import build
 from sibao.engine.draft import DraftModel
 from sibao.engine.engine import Engine
+from sibao.engine.job import Job
 from sibao.engine.request import Event, Request
 from sibao.engine.speculation import MOST, PromptLookup
 from sibao.models.folder import load_model
@@ -122,9 +124,39 @@ def test_a_model_that_guesses_saves_steps_and_changes_nothing(
         assert not guessing.guesser._drafts and guessing.guesser._pool.held == 0
 
 
-def test_a_model_of_another_vocabulary_cannot_guess(model: Decoder) -> None:
-    with pytest.raises(BadInput, match="the draft model has 400 words, the model 401"):
-        DraftModel(build(model).runner).refuse(401)
+@pytest.mark.parametrize("words", [300, 380])
+def test_only_words_of_both_vocabularies_are_guessed_and_read(
+    model: Decoder, tmp_path_factory: pytest.TempPathFactory, words: int
+) -> None:
+    """One vocabulary is padded to another size than the other one's."""
+    small = load_model(tiny_folder(tmp_path_factory.mktemp("small"), vocab=words), torch.float32)
+    requests = [Request(str(i), [7, 9, 200 + i], Sampling(1.5, seed=i), max_tokens=30) for i in range(4)]
+    for large, draft in ((model, small), (small, model)):
+        plain, _ = run(engine(large, False), requests)
+        guessing = engine(large, False)
+        guessing.guesser = DraftModel(build(draft).runner, large.config.vocab_size)
+        guessed, _ = run(guessing, requests)
+        assert {name: told(events) for name, events in plain.items()} == {name: told(e) for name, e in guessed.items()}
+        assert guessing.counts.guessed > 0
+
+
+def test_a_draft_model_guesses_more_while_it_is_right(model: Decoder) -> None:
+    guessing = engine(model, False)
+    draft = DraftModel(build(model).runner)
+    lengths, guess = list[int](), draft.guess
+
+    def watched(jobs: Sequence[Job], most: int) -> dict[Job, list[int]]:
+        found = guess(jobs, most)
+        lengths.extend(len(tokens) for tokens in found.values())
+        return found
+
+    draft.guess = watched  # type: ignore[method-assign]
+    guessing.guesser = draft
+    run(guessing, [Request("a", [5, 6, 7], max_tokens=60)])
+    assert lengths[:3] == [4, 8, 12] and max(lengths) == 12
+    lengths.clear()
+    run(guessing, [Request("b", [5, 6, 7], Sampling(2.0, seed=0), max_tokens=30)])  # far from the likeliest token
+    assert lengths[-1] == 1
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=60), st.integers(1, 20))

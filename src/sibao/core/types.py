@@ -142,12 +142,15 @@ class GenerateOptions:
     ``{"type": "json_schema", "json_schema": {"schema": {...}}}``, and besides these ``{"type": "regex", "regex": "..."}``,
     ``{"type": "grammar", "grammar": "..."}`` (Lark) and ``{"type": "choice", "choices": [...]}``. An answer that ended
     with "stop" has that form (a stop string may cut it); one that ended with "length" is its beginning.
+
+    ``adapter`` is the folder of a LoRA adapter that this call's answers are written with, beside the loaded model.
     """
 
     max_tokens: int = 128
     sampling: Sampling = field(default_factory=Sampling)
     stop: tuple[str, ...] = ()
     response_format: Mapping[str, Any] | None = None
+    adapter: str | None = None
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,16 @@ from pathlib import Path
 
 import torch
 
-from sibao.core.errors import ModelError
+from sibao.core.errors import BadInput, ModelError, UnknownName
 from sibao.engine.adapters import Adapters
 from sibao.engine.engine import Engine
 from sibao.engine.native import store
 from sibao.engine.native.library import missing
-from sibao.engine.native.runner import NativeRunner
+from sibao.engine.native.runner import KV_PRECISIONS, NativeRunner
 from sibao.engine.native.weights import KINDS, Weights, tensors_of, unsupported
 from sibao.engine.quantized import QUANTIZED, quantize_network
-from sibao.engine.runner import BLOCK, TorchRunner
+from sibao.engine.runner import BLOCK, Config
+from sibao.engine.torch_runner import TorchRunner
 from sibao.nn.config import DecoderConfig
 from sibao.nn.decoder import Decoder
 
@@ -38,22 +39,31 @@ def build(
     family: str | None = None,
     precision: str | None = None,
     max_batch: int = 16,
-    cache_bytes: int = CACHE_BYTES,
+    cache_bytes: int | None = None,
     threads: int | None = None,
     kernels: bool | None = None,
+    kv_cache: str = "auto",
+    deterministic: bool = False,
 ) -> Engine:
     """An engine on the fastest runner that this machine has for the network.
 
     Args:
         family: the network's ``model_type``; with it requests may name adapters.
         precision: fp32, bf16, int8 or int4; None: as the weights are.
-        cache_bytes: of keys and values while several requests run; a request alone may take more.
+        cache_bytes: of keys and values while several requests run; a request alone may take more. None: ``CACHE_BYTES``, or
+            on a GPU half of its memory that is free.
         threads: cores to compute with; None: PyTorch's setting.
         kernels: False: PyTorch's own operators; None: the kernels of ``engine.native`` where they can be used.
+        kv_cache: what keys and values are kept in, fp32, bf16 or int8; auto: fp32 beside such weights, else bf16.
+        deterministic: a request's tokens are the same to the bit alone, in any batch and in another process on this machine
+            with as many threads. The kernels are so by themselves; PyTorch's operators then take the time of a block of
+            positions for each token (``torch_runner.TorchRunner`` says what differs without).
 
     Raises:
+        UnknownName: no such ``kv_cache``. BadInput: int8 there, without the kernels.
         ModelError: ``kernels`` is True, and they cannot be used.
     """
+    refuse_kv_cache(kv_cache)
     weight = next(network.parameters())
     asked = precision or next((name for name, dtype in DTYPES.items() if dtype == weight.dtype), str(weight.dtype))
     reason = "" if kernels is not False else "not asked for"
@@ -62,13 +72,16 @@ def build(
         raise ModelError(f"the kernels cannot compute this model: {reason}")
     plain = cache(lambda: quantize_network(network, asked) if asked in QUANTIZED else network)
     adapters = None if family is None else Adapters(plain if reason else lambda: network, family)
+    limits = Limits(max_batch, free_for_cache(weight.device) if cache_bytes is None else cache_bytes, threads, kv_cache)
     if reason:
         log.debug("PyTorch's operators compute: %s", reason)
-        return _on_torch(plain(), asked, max_batch, cache_bytes, adapters)
+        if kv_cache == "int8":
+            raise BadInput(f"int8 keys and values need Sibao's kernels: {reason}", hint="take auto, fp32 or bf16")
+        return _on_torch(plain(), asked, limits, adapters, deterministic)
     count = sum(p.numel() for p in network.parameters()) * DTYPES[asked].itemsize if asked in DTYPES else 0
     threads = threads or torch.get_num_threads()
     weights = Weights(network.config, asked, dict(tensors_of(network, asked, count <= PACKED, threads)))
-    return _on_kernels(weights, plain, Limits(max_batch, cache_bytes, threads), adapters)
+    return _on_kernels(weights, plain, limits, adapters)
 
 
 @dataclass(frozen=True)
@@ -78,6 +91,7 @@ class Limits:
     max_batch: int = 16
     cache_bytes: int = CACHE_BYTES
     threads: int | None = None
+    kv_cache: str = "auto"
 
 
 def build_packed(
@@ -98,6 +112,7 @@ def build_packed(
     Raises:
         ModelError: the kernels cannot be used: ask ``why_not`` before.
     """
+    refuse_kv_cache(limits.kv_cache)
     if reason := why_not(config, precision, torch.device("cpu")):
         raise ModelError(f"the kernels cannot compute this model: {reason}")
     threads = limits.threads or torch.get_num_threads()
@@ -109,18 +124,38 @@ def build_packed(
     return _on_kernels(Weights(config, precision, tensors), plain, limits, adapters)
 
 
-def _on_torch(network: Decoder, precision: str, max_batch: int, cache_bytes: int, adapters: Adapters | None) -> Engine:
-    dtype = torch.bfloat16 if precision in QUANTIZED else next(network.parameters()).dtype
+def _on_torch(
+    network: Decoder, precision: str, limits: Limits, adapters: Adapters | None, deterministic: bool
+) -> Engine:
+    usual = torch.bfloat16 if precision in QUANTIZED else next(network.parameters()).dtype
+    dtype = DTYPES.get(limits.kv_cache, usual)
     size = TorchRunner.block_bytes(network.config, dtype.itemsize)
-    runner = TorchRunner(network, capacity(network.config, size, cache_bytes), dtype, adapters)
-    return Engine(runner, max_batch, max(1, cache_bytes // size))
+    blocks = capacity(network.config, size, limits.cache_bytes, next(network.parameters()).device)
+    runner = TorchRunner(network, blocks, dtype, adapters, deterministic)
+    return Engine(runner, limits.max_batch, max(1, limits.cache_bytes // size))
 
 
 def _on_kernels(weights: Weights, network: Callable[[], Decoder], limits: Limits, adapters: Adapters | None) -> Engine:
-    size = NativeRunner.block_bytes(weights.config, weights.precision)
+    size = NativeRunner.block_bytes(weights.config, weights.precision, limits.kv_cache)
     blocks = capacity(weights.config, size, limits.cache_bytes)
-    runner = NativeRunner(weights, blocks, limits.threads or torch.get_num_threads(), network, adapters)
+    threads = limits.threads or torch.get_num_threads()
+    runner = NativeRunner(weights, blocks, threads, network, adapters, limits.kv_cache)
     return Engine(runner, limits.max_batch, max(1, limits.cache_bytes // size))
+
+
+def free_for_cache(device: torch.device) -> int:
+    """Bytes of keys and values where nobody says how many."""
+    return torch.cuda.mem_get_info(device)[0] // 2 if device.type == "cuda" else CACHE_BYTES
+
+
+def refuse_kv_cache(kv_cache: str) -> None:
+    """Refuse what keys and values cannot be kept in.
+
+    Raises:
+        UnknownName: as it says.
+    """
+    if kv_cache not in ("auto", *KV_PRECISIONS):
+        raise UnknownName("kv_cache", kv_cache, ["auto", *KV_PRECISIONS])
 
 
 def why_not(config: DecoderConfig, precision: str, device: torch.device) -> str:
@@ -132,11 +167,15 @@ def why_not(config: DecoderConfig, precision: str, device: torch.device) -> str:
     return unsupported(config) or missing()
 
 
-def capacity(config: DecoderConfig, block_bytes: int, cache_bytes: int) -> int:
+def capacity(config: Config, block_bytes: int, cache_bytes: int, device: torch.device | None = None) -> int:
     """Blocks of a cache that holds ``cache_bytes``, or one text of the greatest length where that is more.
 
-    Memory that is never touched costs nothing; no cache is larger than the machine's memory.
+    Memory that is never touched costs nothing; no cache is larger than the machine's memory. That of a GPU is taken at
+    once: no cache is larger than nine tenths of what is free there.
     """
     whole = -(-config.max_position_embeddings // BLOCK)
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if device is not None and device.type == "cuda":
+        memory = torch.cuda.mem_get_info(device)[0] * 9 // 10
+    else:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return max(1, min(max(cache_bytes // block_bytes, whole), memory // block_bytes))

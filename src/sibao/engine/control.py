@@ -14,8 +14,8 @@ from torch import Tensor
 
 from sibao.core.errors import BadInput
 from sibao.engine.filters import NEVER
+from sibao.engine.job import Job
 from sibao.engine.penalties import Penalised, Seen, add_bias, check_bias, forbid, penalise, uses_penalties
-from sibao.engine.scheduler import Job
 
 _SEEN: WeakKeyDictionary[Job, Seen] = WeakKeyDictionary()
 """What is known of running jobs; it goes with them."""

@@ -8,66 +8,71 @@ from dataclasses import dataclass, field
 
 import torch
 
-from sibao.core.errors import BadInput
 from sibao.engine.blocks import BlockPool
-from sibao.engine.runner import Runner, Step
-from sibao.engine.scheduler import Job, blocks_for
+from sibao.engine.job import Job
+from sibao.engine.runner import Runner, Step, blocks_for, vocabulary
+from sibao.engine.speculation import longer
 
 
 @dataclass
 class Draft:
-    """What the small model has read of a job."""
+    """What the small model has read of a job, and how many tokens it guesses next."""
 
     ids: list[int] = field(default_factory=list)
     table: array[int] = field(default_factory=lambda: array("i"))
+    length: int = 4
 
 
 class DraftModel:
-    """Greedy guesses of a small model with the same vocabulary, for all jobs of a step together.
+    """Greedy guesses of a small model, for all jobs of a step together. How many follows how often they were right.
 
     Its cache is its own; a job for which there is no room gets no guess.
+
+    Args:
+        words: of the large model's vocabulary; the small one may have padded it to another size (None: the same).
     """
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: Runner, words: int | None = None) -> None:
         self.runner = runner
+        own = vocabulary(runner.config)
+        self._words, self._may_lack = min(words or own, own), (words or own) > own
         self._pool = BlockPool(runner.blocks, runner.blocks)
         self._drafts: dict[Job, Draft] = {}
-
-    def refuse(self, vocab_size: int) -> None:
-        """BadInput when the vocabulary is another one than the large model's."""
-        if (got := self.runner.config.vocab_size) != vocab_size:
-            raise BadInput(
-                f"the draft model has {got} words, the model {vocab_size}",
-                hint="take a smaller model of the same family",
-            )
 
     @torch.inference_mode()
     def guess(self, jobs: Sequence[Job], most: int) -> dict[Job, list[int]]:
         """At most ``most`` tokens that may follow each job's text."""
-        going = [job for job in jobs if self._room(job, most)]
-        found: dict[Job, list[int]] = {job: [] for job in going}
-        for _ in range(most if going else 0):
+        found: dict[Job, list[int]] = {job: [] for job in jobs if self._ready(job, most)}
+        lengths = {job: min(most, self._drafts[job].length) for job in found}
+        for number in range(max(lengths.values(), default=0)):
+            going = [job for job in found if number < lengths[job]]
             step = Step()
             for job in going:
                 draft, text = self._drafts[job], [*job.ids, *found[job]]
                 same = _in_common(draft.ids, text[:-1])
                 step.add(text[same:], same, draft.table, range(len(text) - same - 1, len(text) - same))
                 draft.ids = text
-            for job, token in zip(going, self.runner.logits(step).argmax(-1).tolist(), strict=True):
+            logits_BV = self.runner.logits(step)[:, : self._words]
+            for job, token in zip(going, logits_BV.argmax(-1).tolist(), strict=True):
                 found[job].append(token)
         return found
 
     def told(self, job: Job, guessed: int, right: int) -> None:
-        """How many of the guessed tokens came; the next guess finds it out by itself."""
+        """How many of the guessed tokens came."""
+        if job in self._drafts and guessed:
+            self._drafts[job].length = longer(self._drafts[job].length, guessed, right)
 
     def forget(self, job: Job) -> None:
         """A job has ended."""
         if (draft := self._drafts.pop(job, None)) is not None:
             self._pool.release(draft.table)
 
-    def _room(self, job: Job, most: int) -> bool:
+    def _ready(self, job: Job, most: int) -> bool:
+        """Whether the small model can read a job's text and ``most`` tokens more; then it has blocks for them."""
         needed = len(job.ids) + most
         if needed > self.runner.config.max_position_embeddings:
+            return False
+        if self._may_lack and max(job.ids) >= self._words:
             return False
         draft = self._drafts.setdefault(job, Draft())
         taken = self._pool.take(max(0, blocks_for(needed) - len(draft.table)))

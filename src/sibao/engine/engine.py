@@ -19,18 +19,21 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from sibao.core.errors import BadInput, ContextOverflow, ModelError, SibaoError
+from sibao.core.errors import BadInput, ModelError, SibaoError
 from sibao.core.types import FinishReason
 from sibao.engine import sampling
+from sibao.engine.admission import check_request, check_sequences
 from sibao.engine.blocks import BlockPool
 from sibao.engine.control import adjusted, prepare
-from sibao.engine.request import Event, Request, SequenceScore, TokenScore, check_ids
-from sibao.engine.runner import BLOCK, Runner, Step
-from sibao.engine.scheduler import Job, Piece, Scheduler, blocks_for
-from sibao.engine.scoring import check_sequences, likelihoods
+from sibao.engine.group import broken, candidates
+from sibao.engine.job import Job, Piece
+from sibao.engine.request import Event, Request, SequenceScore, TokenScore
+from sibao.engine.runner import Runner, Step
+from sibao.engine.scheduler import Scheduler
+from sibao.engine.scoring import likelihoods
 from sibao.engine.speculation import Guesser, Lookups
 from sibao.engine.stream import Stream
-from sibao.nn.decoder import Decoder
+from sibao.nn.network import Network
 
 
 @dataclass
@@ -112,28 +115,11 @@ class Engine:
         """Refuse a request that can never run, before it is queued.
 
         Raises:
-            BadInput: an id in use, a token id out of range, or more tokens than the cache holds.
-            ModelError: an adapter that cannot be read, or is another model's.
-            ContextOverflow: prompt and new tokens together exceed the model's positions.
+            BadInput: an id in use, and what ``admission.check_request`` raises.
         """
         if request.id in self._scheduler:
             raise BadInput(f"request id {request.id!r} is in use", hint="give each request its own id")
-        check_ids(request.prompt_ids, self.config.vocab_size, f"prompt of request {request.id!r}")
-        needed, limit = len(request.reading) + request.max_tokens, self.config.max_position_embeddings
-        if needed > limit:
-            raise ContextOverflow(needed, limit)
-        if blocks_for(needed) > self.runner.blocks:
-            held = self.runner.blocks * BLOCK
-            raise BadInput(
-                f"request {request.id!r} needs {needed} positions, the cache has {held}", hint="ask for less"
-            )
-        if request.adapter is not None:
-            if self.runner.adapters is None:
-                raise BadInput(
-                    f"request {request.id!r} names the adapter {request.adapter!r}, this engine has the model alone",
-                    hint="load the model with its adapter: NAME+ADAPTER_FOLDER",
-                )
-            self.runner.adapters.get(request.adapter)
+        check_request(request, self.runner)
 
     def add(self, request: Request) -> None:
         """Queue a request; its events come from ``step``. Raises what ``check`` raises."""
@@ -183,7 +169,7 @@ class Engine:
         return self._scheduler.pool.held
 
     @property
-    def model(self) -> Decoder:
+    def model(self) -> Network:
         """The network in PyTorch, for what does not go through the queue."""
         return self.runner.model
 
@@ -192,8 +178,10 @@ class Engine:
         """Whether any request waits or runs, or an event waits to be taken by ``step``."""
         return bool(len(self._scheduler) or self._loose)
 
-    def score(self, sequences: Sequence[tuple[list[int], int]]) -> list[SequenceScore]:
-        """Natural-log probability of each of ``ids[start:]`` given all tokens before it.
+    def score(
+        self, sequences: Sequence[tuple[list[int], int]], sources: Sequence[Sequence[int]] | None = None
+    ) -> list[SequenceScore]:
+        """Natural-log probability of each of ``ids[start:]`` given all tokens before it, and its source if there are any.
 
         Beginnings that several sequences have in common are read once; other requests go on meanwhile.
 
@@ -211,12 +199,15 @@ class Engine:
         check_sequences(sequences, self.config)
         number = next(self._scorings)
         requests = [
-            Request(f"score {number}.{i}", ids, max_tokens=0, score_from=start)
+            Request(
+                f"score {number}.{i}", ids, max_tokens=0, score_from=start,
+                source_ids=None if sources is None else tuple(sources[i]),
+            )
             for i, (ids, start) in enumerate(sequences)
-        ]
+        ]  # fmt: skip
         found: dict[str, SequenceScore] = {}
         # neighbours in this order have the longest beginnings in common
-        with self.submit(*sorted(requests, key=lambda request: request.prompt_ids)) as events:
+        with self.submit(*sorted(requests, key=lambda r: (r.source_ids or (), r.prompt_ids))) as events:
             for event in events:
                 if event.error:
                     raise ModelError(f"scoring failed: {event.error}", hint="score fewer or shorter texts at once")
@@ -231,9 +222,12 @@ class Engine:
             return
         step = Step()
         for piece in pieces:
-            step.add(piece.ids, piece.start, piece.job.table, piece.wanted, piece.job.request.adapter)
+            job = piece.job
+            step.add(piece.ids, piece.start, job.table, piece.wanted, job.request.adapter, job.source)
+        step.copies, self._scheduler.copies = self._scheduler.copies, []
+        step.reads = list(self._scheduler.sources.unread)
         self.counts.steps += 1
-        self.counts.read += len(step.ids)
+        self.counts.read += len(step.ids) + sum(len(source.ids) for source in step.reads)
         prepare([piece.job for piece in pieces if piece.writes])
         try:
             logits = self._read(pieces, step)
@@ -267,9 +261,12 @@ class Engine:
 
     def _emit(self, pieces: list[Piece], logits_BV: Tensor) -> None:
         """Choose the next tokens, one of each request at a time: after a guess that was right there is one more."""
-        row, going = 0, list[Writing]()
+        row, going, searched = 0, list[Writing](), dict[Job, int]()
         for piece in pieces:
-            going.append(Writing(piece, row))
+            if piece.job.group is None:
+                going.append(Writing(piece, row))
+            else:
+                searched[piece.job] = row
             row += 1 + len(piece.guessed)
         all_of_them = list(going)
         while going:
@@ -283,6 +280,23 @@ class Engine:
             going = [writing for writing in going if writing.on]
         for writing in all_of_them:
             self._tell(writing)
+        if searched:
+            self._search(searched, logits_BV)
+
+    def _search(self, rows: dict[Job, int], logits_BV: Tensor) -> None:
+        """Each search takes a step: one token more for all its texts, or its end."""
+        groups = dict.fromkeys(job.group for job in rows if job.group is not None)
+        for group, scores, tokens in candidates(list(groups), rows, logits_BV):
+            if group.jobs[0] not in self._scheduler.running:  # it gave way to one before it
+                continue
+            if broken(scores):
+                self._fail(group.jobs[0], "the model gives no numbers")
+            elif going := group.beams.advance(scores, tokens):
+                self._scheduler.go_on(group, going)
+            else:
+                event = group.event()
+                self.counts.written += len(event.token_ids)
+                self._finish(event.id, event)
 
     def _tell(self, writing: Writing) -> None:
         """One event of all that a step brought a request."""

@@ -16,6 +16,8 @@ from sibao.core.types import FinishReason, Sampling
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from sibao.engine.search import Search
+
 Processor = Callable[[list[int], "Tensor"], "Tensor"]
 """``(ids, logits_V) -> logits_V``: prompt and answer so far, and the next token's logits (float32) to change."""
 
@@ -49,6 +51,9 @@ class Request:
         priority: larger runs earlier; equal ones run in the order they came.
         score_from: the prompt's tokens from this place on are scored, each by what precedes it; then ``max_tokens`` may
             be 0.
+        source_ids: for an encoder-decoder, what it answers; the prompt is then the start of the answer.
+        search: the answer is searched for with its beams; it comes in one event, and ``stop_ids`` and ``max_tokens`` are
+            the search's own.
 
     Raises:
         BadInput: a value that cannot be used.
@@ -64,8 +69,14 @@ class Request:
     adapter: str | None = None
     priority: int = 0
     score_from: int | None = None
+    source_ids: tuple[int, ...] | None = None
+    search: Search | None = None
 
     def __post_init__(self) -> None:
+        if self.source_ids == ():
+            raise BadInput(f"request {self.id!r} has a source without a token", hint="give some text")
+        if self.search is not None and (self.processors or self.constraint is not None):
+            raise BadInput("a search takes no processors and no constraint", hint="ask for one beam")
         if not self.prompt_ids:
             raise BadInput(f"request {self.id!r} has an empty prompt", hint="give at least one token")
         if self.max_tokens < (self.score_from is None):
@@ -76,6 +87,11 @@ class Request:
                 f"min_tokens is {self.sampling.min_tokens} and max_tokens {self.max_tokens}, wanted no more than that",
                 hint="change one of them",
             )
+
+    @property
+    def texts(self) -> int:
+        """How many texts are written for it at once."""
+        return 1 if self.search is None else self.search.beams
 
     @property
     def reading(self) -> list[int]:
@@ -100,7 +116,8 @@ class Event:
 
     ``logprobs`` has one entry per token when ``sampling.logprobs`` asked for them, else none. The token that stopped
     the answer is not in ``token_ids``. ``error`` says what went wrong when ``finish_reason`` is "error". ``scored`` is
-    there once, on the first event, when the request has a ``score_from``.
+    there once, on the first event, when the request has a ``score_from``. ``search_score``: of a text that was searched
+    for, its log-probability over its length to the search's ``length_penalty``.
     """
 
     id: str
@@ -109,6 +126,7 @@ class Event:
     finish_reason: FinishReason | None = None
     error: str = ""
     scored: SequenceScore | None = None
+    search_score: float | None = None
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,24 @@ from torch import Tensor
 
 from sibao.engine.adapters import Adapters
 from sibao.nn.config import DecoderConfig
-from sibao.nn.decoder import Decoder
+from sibao.nn.network import Network
+from sibao.nn.seq2seq_config import Seq2SeqConfig
 
 BLOCK = 32
 """Positions of a block of the cache."""
+Config = DecoderConfig | Seq2SeqConfig
+
+
+@dataclass(eq=False)
+class Source:
+    """What an encoder-decoder answers: keys and values of its tokens, for cross attention, lie in the blocks of ``table``.
+
+    ``holders``: how many texts look at it.
+    """
+
+    ids: tuple[int, ...]
+    table: array[int] = field(default_factory=lambda: array("i"))
+    holders: int = 0
 
 
 @dataclass
@@ -25,6 +39,9 @@ class Step:
     ``ids`` and ``at`` [M]: token and position; ``first`` [sequences + 1]: where each sequence's tokens begin; ``tables``:
     the blocks of each sequence in order (position p lies in ``table[p // BLOCK]``); ``wanted`` [W]: tokens whose results
     are asked for, as places in ``ids``; ``adapters``: folder of each sequence's adapter, or None.
+
+    Before that: ``copies`` of the first positions of a block to another block (from, to, how many), and ``reads``: sources
+    that an encoder reads. ``sources``: what each sequence answers, or None.
     """
 
     ids: list[int] = field(default_factory=list)
@@ -33,8 +50,19 @@ class Step:
     tables: list[Sequence[int]] = field(default_factory=list)
     wanted: list[int] = field(default_factory=list)
     adapters: list[str | None] = field(default_factory=list)
+    copies: list[tuple[int, int, int]] = field(default_factory=list)
+    reads: list[Source] = field(default_factory=list)
+    sources: list[Source | None] = field(default_factory=list)
 
-    def add(self, ids: Sequence[int], at: int, table: array[int], wanted: range, adapter: str | None = None) -> None:
+    def add(
+        self,
+        ids: Sequence[int],
+        at: int,
+        table: array[int],
+        wanted: range,
+        adapter: str | None = None,
+        source: Source | None = None,
+    ) -> None:
         """Tokens of one more sequence, from position ``at`` on; ``wanted``: which of them, counted from ``at``'s."""
         here = len(self.ids)
         self.ids += ids
@@ -42,6 +70,7 @@ class Step:
         self.first.append(len(self.ids))
         self.tables.append(table)
         self.adapters.append(adapter)
+        self.sources.append(source)
         self.wanted += range(here + wanted.start, here + wanted.stop)
 
 
@@ -49,7 +78,6 @@ class Runner(Protocol):
     """A decoder with its cache. Keys and values of a step's tokens are kept before any of its tokens looks at them, so
     that sequences of one step may share blocks which that step itself fills."""
 
-    config: DecoderConfig
     blocks: int
     """How many blocks there are."""
     exact: bool
@@ -59,7 +87,12 @@ class Runner(Protocol):
     """What requests may name beside the model."""
 
     @property
-    def model(self) -> Decoder:
+    def config(self) -> Config:
+        """The network's shape."""
+        ...
+
+    @property
+    def model(self) -> Network:
         """The network in PyTorch."""
         ...
 
@@ -76,95 +109,11 @@ class Runner(Protocol):
         ...
 
 
-class PagedView:
-    """Blocks as a cache that ``Decoder.forward`` takes: R sequences, of each the same number of blocks."""
-
-    def __init__(self, keys: Tensor, values: Tensor, tables_RN: Tensor) -> None:
-        self.keys, self.values, self.tables = keys, values, tables_RN
-        self.length = tables_RN.shape[1] * BLOCK
-
-    def update(self, layer: int, k_RKTE: Tensor, v_RKTE: Tensor, positions_RT: Tensor) -> tuple[Tensor, Tensor]:
-        """Keep new keys and values at their positions; all of the sequences', [R, K, S, E]. See ``nn.cache.CacheView``."""
-        blocks, slots = self.tables.gather(1, positions_RT // BLOCK), positions_RT % BLOCK
-        kept = []
-        for store, new in ((self.keys[layer], k_RKTE), (self.values[layer], v_RKTE)):  # [blocks, K, BLOCK, E]
-            store[blocks, :, slots] = new.transpose(1, 2).to(store.dtype)
-            R, N = self.tables.shape
-            kept.append(store[self.tables].transpose(1, 2).reshape(R, store.shape[1], N * BLOCK, -1))
-        return kept[0], kept[1]
+def blocks_for(tokens: int) -> int:
+    """Blocks that so many positions take."""
+    return -(-tokens // BLOCK)
 
 
-class TorchRunner:
-    """The decoder as PyTorch computes it, on any device and in the precision of its weights.
-
-    Sequences with the same number of new tokens go through the network together.
-
-    Args:
-        dtype: of keys and values; None: as the weights. adapters: that requests may name.
-    """
-
-    exact = False
-
-    def __init__(
-        self, model: Decoder, blocks: int, dtype: torch.dtype | None = None, adapters: Adapters | None = None
-    ) -> None:
-        weight = next(model.parameters())
-        self.model, self.config, self.blocks, self.device = model.eval(), model.config, blocks, weight.device
-        self.adapters = adapters
-        c = model.config
-        shape = (c.num_hidden_layers, blocks, c.num_key_value_heads, BLOCK, c.head_dim)
-        self._states = weight.dtype
-        self._keys = torch.zeros(shape, dtype=dtype or weight.dtype, device=weight.device)
-        self._values = torch.zeros_like(self._keys)
-
-    @staticmethod
-    def block_bytes(config: DecoderConfig, itemsize: int) -> int:
-        """Memory of one block in all layers."""
-        return 2 * config.num_hidden_layers * config.key_size * BLOCK * itemsize
-
-    def logits(self, step: Step) -> Tensor:
-        """See ``Runner``."""
-        return self.head(self.hidden(step))
-
-    def head(self, hidden_WD: Tensor) -> Tensor:
-        """See ``Runner``."""
-        return self.model.logits(hidden_WD)
-
-    def hidden(self, step: Step) -> Tensor:
-        """See ``Runner``."""
-        found = torch.empty(len(step.ids), self.config.hidden_size, dtype=self._states, device=self.device)
-        for sequences in _alike(step):
-            places = [range(step.first[s], step.first[s + 1]) for s in sequences]
-            width = max(step.at[place[-1]] // BLOCK + 1 for place in places)
-            tables = [[*list(step.tables[s])[:width], *[0] * (width - len(step.tables[s]))] for s in sequences]
-            ids, at, blocks = (
-                torch.tensor(rows, device=self.device)
-                for rows in (
-                    [step.ids[p.start : p.stop] for p in places],
-                    [step.at[p.start : p.stop] for p in places],
-                    tables,
-                )
-            )
-            adapter = step.adapters[sequences[0]]
-            model = self.model if adapter is None or self.adapters is None else self.adapters.get(adapter)
-            states = model(ids, at, PagedView(self._keys, self._values, blocks))
-            for place, row in zip(places, states, strict=True):
-                found[place.start : place.stop] = row
-        return found[torch.tensor(step.wanted, dtype=torch.long, device=self.device)]
-
-
-def _alike(step: Step) -> list[list[int]]:
-    """Neighbouring sequences with equally many new tokens and the same adapter.
-
-    Their order is kept, for a later one may read what an earlier one keeps.
-    """
-    groups: list[list[int]] = []
-    before: tuple[int, str | None] | None = None
-    for s in range(len(step.tables)):
-        kind = step.first[s + 1] - step.first[s], step.adapters[s]
-        if kind == before:
-            groups[-1].append(s)
-        else:
-            groups.append([s])
-        before = kind
-    return groups
+def vocabulary(config: Config) -> int:
+    """Tokens that may be written."""
+    return config.decoder_vocab_size if isinstance(config, Seq2SeqConfig) else config.vocab_size

@@ -11,15 +11,12 @@ import heapq
 import itertools
 from array import array
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
-from sibao.engine.blocks import BlockPool, Root
-from sibao.engine.request import Request, SequenceScore
-from sibao.engine.runner import BLOCK
-
-if TYPE_CHECKING:
-    import torch
+from sibao.engine.blocks import BlockPool
+from sibao.engine.job import Group, Job, Piece
+from sibao.engine.runner import BLOCK, blocks_for
+from sibao.engine.sources import Sources
 
 STEP_TOKENS = 512
 """Tokens of prompts that one step reads at most."""
@@ -27,101 +24,6 @@ BESIDE_TOKENS = 128
 """The same while some request writes: what its next token waits for."""
 GUESSES = 16
 """Tokens of one step up to which guesses are added: so few are read in hardly more time than one."""
-
-
-@dataclass(eq=False)
-class Job:
-    """A request on its way: its tokens so far (prompt and answer) and its part of the cache.
-
-    ``read`` tokens of ``ids`` have their keys and values in the blocks of ``table``; ``full`` of these blocks are full
-    and remembered.
-    """
-
-    request: Request
-    generator: torch.Generator
-    ids: list[int] = field(default_factory=list)
-    read: int = 0
-    table: array[int] = field(default_factory=lambda: array("i"))
-    full: int = 0
-    arrival: int = 0
-    logprobs: list[float] = field(default_factory=list)
-    greedy: list[bool] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.ids = list(self.request.reading)
-
-    @property
-    def answered(self) -> int:
-        """New tokens so far."""
-        return len(self.ids) - len(self.request.prompt_ids)
-
-    @property
-    def unread(self) -> int:
-        """Tokens whose keys and values are still to be made."""
-        return len(self.ids) - self.read
-
-    @property
-    def urgency(self) -> tuple[int, int]:
-        """Smaller runs earlier: by priority, then by arrival."""
-        return -self.request.priority, self.arrival
-
-    @property
-    def shareable(self) -> list[int]:
-        """Tokens whose results are not asked for, so that it is enough to know their keys and values."""
-        return self.ids[: self.request.score_from]
-
-    def scored(self) -> SequenceScore | None:
-        """What was asked for by ``score_from``, once the prompt is read."""
-        if self.request.score_from is None:
-            return None
-        return SequenceScore(tuple(self.logprobs), tuple(self.greedy))
-
-    @property
-    def root(self) -> Root:
-        """What its blocks can be shared within."""
-        return (self.request.adapter,)
-
-
-@dataclass(frozen=True)
-class Piece:
-    """Tokens ``ids[start:stop]`` of a job, read in one step, and after them ``guessed`` ones."""
-
-    job: Job
-    start: int
-    stop: int
-    guessed: tuple[int, ...] = ()
-
-    @property
-    def last(self) -> bool:
-        """Whether the job has nothing left to read."""
-        return self.stop == len(self.job.ids)
-
-    @property
-    def writes(self) -> bool:
-        """Whether a token is chosen after it."""
-        return self.last and self.job.request.max_tokens > 0
-
-    @property
-    def targets(self) -> list[int]:
-        """Tokens of the prompt to be scored by what this piece's wanted tokens say."""
-        request = self.job.request
-        if request.score_from is None or self.job.answered > 0:
-            return []
-        return request.prompt_ids[max(self.start + 1, request.score_from) : self.stop + 1]
-
-    @property
-    def ids(self) -> list[int]:
-        """All tokens that are read."""
-        return [*self.job.ids[self.start : self.stop], *self.guessed]
-
-    @property
-    def wanted(self) -> range:
-        """Tokens whose results are needed, counted from the first of the piece."""
-        size, scored = self.stop - self.start, len(self.targets)
-        if self.guessed:
-            return range(size - 1, size + len(self.guessed))
-        first = size - max(int(self.writes), scored if self.stop < len(self.job.request.prompt_ids) else scored + 1)
-        return range(first, size)
 
 
 Guess = Callable[[list[Job], int], Mapping[Job, Sequence[int]]]
@@ -144,6 +46,9 @@ class Scheduler:
         self._arrival = itertools.count()
         self._jobs: dict[str, Job] = {}
         self._planned: dict[Job, Piece] = {}
+        self.sources = Sources(pool)
+        self.copies: list[tuple[int, int, int]] = []
+        """Beginnings of blocks that it has to copy: from, to, positions."""
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -154,32 +59,39 @@ class Scheduler:
     def add(self, job: Job) -> None:
         """Put a job in the queue."""
         job.arrival = next(self._arrival)
+        if job.request.search is not None:
+            job.group = Group(job, job.request.search)
         self._jobs[job.request.id] = job
         heapq.heappush(self._waiting, (job.urgency, job))
 
     def remove(self, request_id: str) -> Job:
-        """Forget a job, waiting or running; its full blocks stay remembered."""
+        """Forget a job with all its texts, waiting or running; full blocks stay remembered."""
         job = self._jobs.pop(request_id)
-        if job in self.running:
-            self.running.remove(job)
-        self._give_back(job)
+        for text in job.texts:
+            if text in self.running:
+                self.running.remove(text)
+            self._give_back(text)
         return job
 
     def plan(self, guess: Guess | None = None) -> list[Piece]:
         """What the next step reads. Blocks for it are taken, and those it fills are remembered at once: requests that start
         in the same step may share them."""
         self._planned.clear()
+        self.sources.unread.clear()
         writing = [job for job in self.running if job.unread == 1]
         most = max(0, GUESSES - len(writing)) // max(1, len(writing))
-        guesses = guess(writing, most) if guess is not None and most else {}
+        alone = [job for job in writing if job.group is None]
+        guesses = guess(alone, most) if guess is not None and most else {}
         pieces = [piece for job in writing if (piece := self._piece(job, 1, guesses.get(job, [])))]
-        left = (BESIDE_TOKENS if pieces else STEP_TOKENS) if self._reading() else 0
+        left, known = (BESIDE_TOKENS if pieces else STEP_TOKENS) if self._reading() else 0, 0
         for job in [job for job in self.running if job.unread > 1]:
             if left and (piece := self._piece(job, left)):
                 pieces.append(piece)
                 left -= piece.stop - piece.start
-        while left and (started := self._start()):
-            if piece := self._piece(started, left):
+        while left > 0 and (started := self._start()):
+            left -= sum(len(source.ids) for source in self.sources.unread[known:])
+            known = len(self.sources.unread)
+            if piece := self._piece(started, max(1, left)):
                 pieces.append(piece)
                 left -= piece.stop - piece.start
         return [piece for piece in pieces if piece.job in self.running]
@@ -202,18 +114,70 @@ class Scheduler:
             if self._jobs.get(job.request.id) is not job:  # taken back while it waited
                 heapq.heappop(self._waiting)
                 continue
-            if job.request.max_tokens and sum(j.request.max_tokens > 0 for j in self.running) >= self.max_batch:
+            if job.rows and self.running and sum(j.rows for j in self.running) + job.rows > self.max_batch:
                 return None
             shared = self.pool.find(job.root, job.shareable)
             self.pool.hold(shared)
-            if self.running and self.pool.room() < blocks_for(len(job.ids)) - len(shared):
+            needed = blocks_for(len(job.ids)) - len(shared) + max(0, job.rows - 1)
+            needed += self.sources.needed(job.request.source_ids)
+            if self.running and self.pool.room() < needed:
                 self.pool.release(shared)
                 return None
             heapq.heappop(self._waiting)
             job.table, job.full, job.read = array("i", shared), len(shared), len(shared) * BLOCK
             self.running.append(job)
+            job.source = self.sources.hold(job.request.source_ids, alone=len(self.running) == 1)
             return job
         return None
+
+    def go_on(self, group: Group, chosen: Sequence[tuple[int, int]]) -> None:
+        """Let the texts of a group go on: each from one of those before (its number), with a token. Where several go on from
+        one text they share its full blocks. Without memory for that the group gives way: its search will begin anew."""
+        before, now = group.jobs, list[Job]()
+        for number, job in enumerate(before):
+            if all(number != parent for parent, _ in chosen):
+                self.running.remove(job)
+                self._give_back(job)
+        for parent, _ in chosen:
+            job = before[parent]
+            another = self._twin(job) if job in now else job
+            if another is None:
+                group.jobs = list(dict.fromkeys([*now, *(before[p] for p, _ in chosen)]))
+                self._preempt(job)
+                return
+            now.append(another)
+        for job, (_, token) in zip(now, chosen, strict=True):
+            job.ids.append(token)
+        group.jobs = now
+        self._jobs[now[0].request.id] = now[0]
+
+    def _twin(self, job: Job) -> Job | None:
+        """A running copy of a job that has read all its tokens; None without memory for it."""
+        whole, more = divmod(job.read, BLOCK)
+        block = self._room_for_twin(job) if more else array("i")
+        if block is None:
+            return None
+        table = job.table[:whole] + block
+        self.pool.hold(job.table[:whole])
+        if more:
+            self.copies.append((job.table[whole], block[0], more))
+        twin = replace(job, ids=list(job.ids), table=table)
+        if twin.source is not None:
+            twin.source.holders += 1
+        self.running.append(twin)
+        return twin
+
+    def _room_for_twin(self, job: Job) -> array[int] | None:
+        """A block, if need be another request's; None where all the others are more urgent."""
+        while True:
+            alone = all(other.request is job.request for other in self.running)
+            taken = self.pool.take(1, alone=alone)
+            if taken is not None:
+                return taken
+            last = max(self.running, key=lambda j: j.urgency)
+            if alone or last.request is job.request:
+                return None
+            self._preempt(last)
 
     def _piece(self, job: Job, most: int, guessed: Sequence[int] = ()) -> Piece | None:
         """The next tokens of a running job, once it has blocks for them; None when it had to give way."""
@@ -221,7 +185,8 @@ class Scheduler:
         guessed = tuple(guessed[: max(0, job.request.max_tokens - job.answered - 1)])  # nothing follows the last
         while job in self.running:
             missing = blocks_for(stop + len(guessed)) - len(job.table)
-            taken = self.pool.take(missing, alone=len(self.running) == 1) if missing > 0 else array("i")
+            alone = all(other.request is job.request for other in self.running)
+            taken = self.pool.take(missing, alone) if missing > 0 else array("i")
             if taken is not None:
                 job.table.extend(taken)
                 piece = self._planned[job] = Piece(job, job.read, stop, guessed)
@@ -245,19 +210,22 @@ class Scheduler:
         self.pool.forget(piece.job.table[piece.start // BLOCK :])
 
     def _preempt(self, job: Job) -> None:
+        """A request gives way. A search begins anew: its texts are found again as they were."""
         self.preempted += 1
-        self.running.remove(job)
-        if job in self._planned:  # what it was to fill in this step stays empty
-            self._forget(self._planned.pop(job))
-        self._give_back(job)
+        for text in job.texts:
+            self.running.remove(text)
+            if text in self._planned:  # what it was to fill in this step stays empty
+                self._forget(self._planned.pop(text))
+            self._give_back(text)
+        if job.group is not None:
+            job.ids, job.group = list(job.request.reading), Group(job, job.group.beams.search)
+            self._jobs[job.request.id] = job
         job.logprobs, job.greedy = [], []
         heapq.heappush(self._waiting, (job.urgency, job))
 
     def _give_back(self, job: Job) -> None:
         self.pool.release(job.table)
         job.table, job.read, job.full = array("i"), 0, 0
-
-
-def blocks_for(tokens: int) -> int:
-    """Blocks that so many positions take."""
-    return -(-tokens // BLOCK)
+        if job.source is not None:
+            self.sources.release(job.source)
+            job.source = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from sibao.core.errors import BadInput
-from sibao.engine.sampling import NEVER
+from sibao.engine.filters import NEVER
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,15 @@ class Search:
         for name, least in (("max_tokens", 1), ("beams", 1), ("no_repeat_ngram", 0)):
             if getattr(self, name) < least:
                 raise BadInput(f"{name} is {getattr(self, name)}, wanted {least} or more")
+
+    @property
+    def plain(self) -> bool:
+        """Whether ``changed`` changes nothing."""
+        return self == Search(self.max_tokens, self.eos_ids, self.beams, self.length_penalty, self.early_stopping)
+
+    def processor(self, before: int) -> Callable[[list[int], Tensor], Tensor]:
+        """The same as a ``Processor`` of a request that is not searched. ``before``: tokens of its prompt."""
+        return lambda ids, logits_V: self.changed(logits_V[None], [ids], len(ids) - before)[0]
 
     def changed(self, scores_NV: Tensor, texts: Sequence[Sequence[int]], new: int) -> Tensor:
         """The scores of the next token after everything but chance, in Transformers' order.

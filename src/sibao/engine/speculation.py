@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from sibao.engine.scheduler import Job
+from sibao.engine.job import Job
 
 SIZES = (4, 3, 2)
 """Lengths of the ends that are looked for, longest first."""
@@ -78,7 +78,7 @@ class PromptLookup:
     def told(self, guessed: int, right: int) -> None:
         """How a guess went: all of it right, and the next may be longer; else as long as what was right."""
         if guessed:
-            self.length = min(MOST, 2 * self.length) if right == guessed else max(1, (self.length + right) // 2)
+            self.length = longer(self.length, guessed, right)
 
     def _learn(self, ids: Sequence[int]) -> None:
         """Where each sequence of tokens was last followed by something; the text's own end is not, yet."""
@@ -87,3 +87,8 @@ class PromptLookup:
                 if end >= size:
                     self._after[tuple(ids[end - size : end])] = end
         self._seen = len(ids)
+
+
+def longer(length: int, guessed: int, right: int) -> int:
+    """How many tokens to guess after a guess of ``length``: twice as many where all were right."""
+    return min(MOST, 2 * length) if right == guessed else max(1, (length + right) // 2)

@@ -31,10 +31,19 @@ def resolve(name: str) -> Source:
     folder = _folder(name)
     if not adapter:
         return _unwrap(folder)
-    path = Path(adapter).expanduser()
+    return Source(folder, adapter_folder(adapter))
+
+
+def adapter_folder(name: str) -> Path:
+    """The folder of an adapter.
+
+    Raises:
+        BadInput: it holds none.
+    """
+    path = Path(name).expanduser()
     if not (path / "adapter_config.json").is_file():
-        raise BadInput(f"{adapter!r} is no adapter folder", hint="it should hold adapter_config.json")
-    return Source(folder, path)
+        raise BadInput(f"{name!r} is no adapter folder", hint="it should hold adapter_config.json")
+    return path
 
 
 def _unwrap(folder: Path) -> Source:

@@ -104,7 +104,7 @@ class Decoder(Network):
             reach = int(positions_BT.max()) + 1
         x = self.embed_tokens(ids_BT)
         if self.config.scaled_embeddings:
-            x = x * x.new_tensor(self.config.hidden_size**0.5)  # rounded to the weights' precision, as in training
+            x = x * x.new_full((), self.config.hidden_size**0.5)  # rounded to the weights' precision, as in training
         if self.embed_positions is not None:
             x = x + self.embed_positions(positions_BT)
         rope = self._rotations(positions_BT, reach)

@@ -21,6 +21,9 @@ class ExpertMLP(nn.Module):
         self.gate = Linear(config.hidden_size, experts.count, bias=False)
         one = replace(config, intermediate_size=experts.intermediate_size)
         self.experts = nn.ModuleList(MLP(one) for _ in range(experts.count))
+        self.whole = False
+        """Whether experts compute all rows, also those of tokens that did not choose them: then the shape of their
+        products, and so their rounding, does not depend on the tokens beside."""
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         x_ND = x_BTD.reshape(-1, x_BTD.shape[-1])
@@ -33,6 +36,8 @@ class ExpertMLP(nn.Module):
         # in the order of the experts, so that a token's sum does not depend on the tokens beside it
         for number in chosen_Nk.unique().tolist():
             token, place = torch.where(chosen_Nk == number)
-            part = self.experts[number](x_ND[token]) * weights_Nk[token, place, None]
+            expert = self.experts[number]
+            y = expert(x_ND)[token] if self.whole else expert(x_ND[token])
+            part = y * weights_Nk[token, place, None]
             y_ND = y_ND.index_add(0, token, part.to(y_ND.dtype))
         return y_ND.view_as(x_BTD)

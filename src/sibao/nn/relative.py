@@ -39,11 +39,12 @@ class RelativeBias(nn.Module):
         self.table = embedding(buckets, heads)
         self.buckets, self.longest, self.both_ways = buckets, longest, both_ways
 
-    def forward(self, queries: Tensor, keys: Tensor) -> Tensor:
-        """[1, H, T, S] for query positions [T] and key positions [S]."""
-        distance = keys[None, :] - queries[:, None]
+    def forward(self, queries_NT: Tensor, keys_S: Tensor) -> Tensor:
+        """[N, H, T, S] for query positions [N, T] and key positions [S]."""
+        distance = keys_S - queries_NT[:, :, None]
         bucket = distance_bucket(distance, both_ways=self.both_ways, buckets=self.buckets, longest=self.longest)
-        return self.table(bucket).permute(2, 0, 1)[None]
+        out: Tensor = self.table(bucket)
+        return out.permute(0, 3, 1, 2)
 
 
 def sine_table(positions: int, width: int) -> Tensor:

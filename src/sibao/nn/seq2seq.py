@@ -1,8 +1,7 @@
 """One encoder-decoder (arXiv 1706.03762) that is T5 or Marian by its config.
 
 The encoder reads the source once; the decoder writes the answer token by token, looking at what it wrote and, by cross
-attention, at what the encoder made of the source. Knows tensors only. N stands for rows of answers: R sources with
-several answers each.
+attention, at what the encoder made of the source. Knows tensors only. N stands for rows of answers.
 """
 
 from __future__ import annotations
@@ -17,9 +16,8 @@ from sibao.nn.linear import Linear, embedding
 from sibao.nn.network import Network
 from sibao.nn.norm import make_norm
 from sibao.nn.relative import RelativeBias, sine_table
-from sibao.nn.seq2seq_cache import Seq2SeqCache
 from sibao.nn.seq2seq_config import Seq2SeqConfig
-from sibao.nn.seq2seq_layers import PairLayer
+from sibao.nn.seq2seq_layers import PairCache, PairLayer, WholeAnswers
 
 
 class Stack(nn.Module):
@@ -94,7 +92,7 @@ class Seq2Seq(Network):
         """
         positions = torch.arange(source_BS.shape[1], device=source_BS.device)
         x = self.encoder.embed(source_BS, self._sines((mask_BS.cumsum(1) - 1).clamp(min=0)))
-        scores = self.encoder.scores(positions, positions, mask_BS[:, None, None, :])
+        scores = self.encoder.scores(positions[None], positions, mask_BS[:, None, None, :])
         for layer in self.encoder.parts:
             x = layer(x, scores)
         out: Tensor = self.encoder.norm(x)
@@ -102,23 +100,23 @@ class Seq2Seq(Network):
 
     def decode(self, target_BT: Tensor, memory_BSD: Tensor, mask_BS: Tensor) -> Tensor:
         """Hidden states [B, T, D] of whole answers, the start token first; padding at the end is never seen."""
-        cache = self.start(memory_BSD, mask_BS, 1, 0)
-        T = target_BT.shape[1]
-        return self._decode(target_BT, torch.arange(T, device=target_BT.device), cache, keep=False)
+        positions = torch.arange(target_BT.shape[1], device=target_BT.device)
+        cache = WholeAnswers(self.decoder.parts, memory_BSD, mask_BS)
+        return self.step(target_BT, positions[None], cache, positions)
 
-    def start(self, memory_RSD: Tensor, mask_RS: Tensor, copies: int, length: int) -> Seq2SeqCache:
-        """A cache for ``copies`` answers to each source, of at most ``length`` tokens; cross keys are computed here."""
-        cross = [layer.cross_keys_values(memory_RSD) for layer in self.decoder.parts]
-        config, rows = self.config, memory_RSD.shape[0] * copies
-        shape = (config.decoder_layers, rows, config.decoder_heads, length, config.head_dim)
-        return Seq2SeqCache(cross, mask_RS, shape, memory_RSD.dtype)
+    def step(self, ids_NT: Tensor, positions_NT: Tensor, cache: PairCache, keys_S: Tensor) -> Tensor:
+        """Hidden states [N, T, D] after tokens of answers.
 
-    def step(self, tokens_N: Tensor, cache: Seq2SeqCache) -> Tensor:
-        """Hidden states [N, D] after one more token of each answer."""
-        position = torch.tensor([cache.length], device=tokens_N.device)
-        hidden = self._decode(tokens_N[:, None], position, cache, keep=True)
-        cache.length += 1
-        return hidden[:, 0]
+        Args:
+            positions_NT: of the tokens; one row may stand for all. keys_S: positions of what the cache gives to look at.
+        """
+        x = self.decoder.embed(ids_NT, self._sines(positions_NT))
+        visible = (keys_S <= positions_NT[:, :, None])[:, None]
+        scores = self.decoder.scores(positions_NT, keys_S, visible)
+        for number, layer in enumerate(self.decoder.parts):
+            x = layer(x, scores, cache.layer(number))
+        out: Tensor = self.decoder.norm(x)
+        return out
 
     def forward(self, source_BS: Tensor, mask_BS: Tensor, target_BT: Tensor) -> Tensor:
         """Hidden states [B, T, D] of the answers given their sources (teacher forcing)."""
@@ -130,16 +128,6 @@ class Seq2Seq(Network):
             hidden = hidden * self.config.hidden_size**-0.5
         out = F.linear(hidden, self.lm_head.weight).float()
         return out + self.final_logits_bias[0].float() if self.config.logits_bias else out
-
-    def _decode(self, ids: Tensor, positions_T: Tensor, cache: Seq2SeqCache, *, keep: bool) -> Tensor:
-        keys = torch.arange(cache.length + 1, device=ids.device) if keep else positions_T
-        x = self.decoder.embed(ids, self._sines(positions_T))
-        visible = (keys[None, :] <= positions_T[:, None])[None, None]
-        scores = self.decoder.scores(positions_T, keys, visible)
-        for number, layer in enumerate(self.decoder.parts):
-            x = layer(x, scores, cache.layer(number, keep=keep))
-        out: Tensor = self.decoder.norm(x)
-        return out
 
     def _sines(self, positions: Tensor) -> Tensor | None:
         return self.sines[positions] if self.config.positions == "sine" else None

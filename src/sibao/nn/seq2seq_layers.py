@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -10,8 +12,55 @@ from torch import Tensor, nn
 from sibao.nn.linear import Linear
 from sibao.nn.mlp import ACTIVATIONS
 from sibao.nn.norm import make_norm
-from sibao.nn.seq2seq_cache import LayerCache
 from sibao.nn.seq2seq_config import Seq2SeqConfig
+
+
+class LayerCache(Protocol):
+    """What one layer of a decoder looks at: ``keys`` and ``values`` [N, H, S, E] of the sources, and where they have tokens,
+    bool [N, 1, 1, S]."""
+
+    @property
+    def keys(self) -> Tensor: ...
+    @property
+    def values(self) -> Tensor: ...
+    @property
+    def mask(self) -> Tensor: ...
+
+    def update(self, k_NHTE: Tensor, v_NHTE: Tensor) -> tuple[Tensor, Tensor]:
+        """Keep keys and values of new tokens of the answers; all that these look at."""
+        ...
+
+
+class PairCache(Protocol):
+    """What a decoder looks at."""
+
+    def layer(self, number: int) -> LayerCache:
+        """One layer's part."""
+        ...
+
+
+@dataclass(frozen=True)
+class WholeAnswer:
+    """A layer's part where whole answers are read at once: nothing is kept."""
+
+    keys: Tensor
+    values: Tensor
+    mask: Tensor
+
+    def update(self, k_NHTE: Tensor, v_NHTE: Tensor) -> tuple[Tensor, Tensor]:
+        """They are all there is."""
+        return k_NHTE, v_NHTE
+
+
+class WholeAnswers:
+    """Nothing kept from call to call. See ``PairCache``."""
+
+    def __init__(self, layers: list[PairLayer], memory_BSD: Tensor, mask_BS: Tensor) -> None:
+        self._layers, self._memory, self._mask = layers, memory_BSD, mask_BS[:, None, None, :]
+
+    def layer(self, number: int) -> WholeAnswer:
+        """See ``PairCache``."""
+        return WholeAnswer(*self._layers[number].cross_keys_values(self._memory), self._mask)
 
 
 class PairAttention(nn.Module):
@@ -32,21 +81,12 @@ class PairAttention(nn.Module):
         return self._heads(self.k_proj(x_BSD)), self._heads(self.v_proj(x_BSD))
 
     def forward(self, x_BTD: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
-        """[B, T, D]. ``mask``: bool or added scores, broadcastable to [B', H, T', S].
-
-        Keys may have fewer rows than queries, by a whole factor: then that many neighbours share their source, and
-        their queries stand in one row (no copy of the keys is made).
-        """
+        """[B, T, D]. ``mask``: bool or added scores, broadcastable to [B, H, T, S]."""
         B, T, _ = x_BTD.shape
-        R = keys.shape[0]
         q = self._heads(self.q_proj(x_BTD))
-        if R != B:
-            q = q.view(R, B // R, self.heads, T, self.head_dim).transpose(1, 2).flatten(2, 3)
         if mask is not None and mask.is_floating_point():
             mask = mask.to(q.dtype)
         y = F.scaled_dot_product_attention(q, keys, values, attn_mask=mask, scale=self.scale)
-        if R != B:
-            y = y.view(R, self.heads, B // R, T, self.head_dim).transpose(1, 2).flatten(0, 1)
         return self.o_proj(y.transpose(1, 2).reshape(B, T, -1))
 
     def _heads(self, x_BTF: Tensor) -> Tensor:

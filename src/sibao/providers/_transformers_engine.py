@@ -21,8 +21,8 @@ from sibao.core.errors import BadInput, ContextOverflow
 from sibao.core.types import FinishReason
 from sibao.engine import sampling
 from sibao.engine.control import adjusted
+from sibao.engine.job import Job
 from sibao.engine.request import Event, Request, SequenceScore, check_ids
-from sibao.engine.scheduler import Job
 from sibao.engine.stream import Stream
 from sibao.providers._transformers_load import quiet
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import logging
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -14,26 +11,22 @@ from sibao.core.errors import BadInput
 from sibao.core.types import (
     Completion,
     Delta,
-    FinishReason,
     GenerateOptions,
     Prompt,
     Scored,
-    TokenLogprob,
-    Usage,
     as_prompts,
     words,
 )
 from sibao.engine.engine import Engine
-from sibao.engine.request import Event, Request, SequenceScore
+from sibao.engine.request import Request, SequenceScore
 from sibao.metrics.perplexity import rolling_windows
-from sibao.providers._beams import decoder_beams
+from sibao.models.names import adapter_folder
+from sibao.providers._answers import Answer, answered, decoder_search, deltas
 from sibao.providers._control import control
 from sibao.providers._embed import Pooling, texts_of, vectors
 from sibao.text.chat import render
 from sibao.text.detokenize import StreamDecoder
 from sibao.text.tokenizer import Tokenizer
-
-log = logging.getLogger("sibao.local")
 
 
 class LocalModel:
@@ -60,16 +53,7 @@ class LocalModel:
         """
         options = options or GenerateOptions()
         answers = [self._answer(prompt, options) for prompt in as_prompts(prompts)]
-        if (options.sampling.num_beams or 1) > 1:
-            return self._beams(answers, options)
-        by_id = {answer.request.id: answer for answer in answers}
-        with self.engine.submit(*(answer.request for answer in answers)) as events:
-            for event in events:
-                answer = by_id[event.id]
-                answer.take(event)
-                if answer.decoder.stopped:
-                    self.engine.cancel(event.id)
-        return [answer.completion() for answer in answers]
+        return answered(self.engine, answers)
 
     def stream(self, prompt: Prompt, options: GenerateOptions | None = None) -> Iterator[Delta]:
         """Complete one prompt piece by piece. Closing the iterator cancels the request.
@@ -78,26 +62,13 @@ class LocalModel:
         """
         answer = self._answer(prompt, options or GenerateOptions())
         self.engine.check(answer.request)
-        if ((options or GenerateOptions()).sampling.num_beams or 1) > 1:
-            return (Delta(one.text, one) for one in self.generate([prompt], options))
-        return self._deltas(answer)
+        return deltas(self.engine, answer)
 
-    def _beams(self, answers: list[Answer], options: GenerateOptions) -> list[Completion]:
-        """Beam search runs beside the engine's queue; what it has refused there is refused here."""
-        for answer in answers:
-            self.engine.check(answer.request)
-        prompts = [answer.request.prompt_ids for answer in answers]
-        return decoder_beams(self.engine.model, self.tokenizer, prompts, self.tokenizer.eos_ids, options)
-
-    def _deltas(self, answer: Answer) -> Iterator[Delta]:
-        with self.engine.submit(answer.request) as events:
-            for event in events:
-                text = answer.take(event)
-                if answer.reason is not None:
-                    break
-                if text:
-                    yield Delta(text)
-        yield Delta(text, answer.completion())
+    @property
+    def guesses(self) -> tuple[int, int]:
+        """Tokens guessed ahead since the model was loaded, and how many of them were right."""
+        counts = getattr(self.engine, "counts", None)  # an engine of Transformers guesses nothing
+        return (0, 0) if counts is None else (counts.guessed, counts.right)
 
     def count(self, prompt: Prompt) -> int:
         """Tokens of the rendered prompt."""
@@ -151,11 +122,12 @@ class LocalModel:
 
     def _states(self, ids_BT: Tensor, mask_BT: Tensor) -> Tensor:
         """Last hidden states [B, T, D]; padding on the right is behind all that a causal network looks at."""
-        states: Tensor = self.engine.model(ids_BT)
-        return states
+        states: Tensor = self.engine.model(ids_BT.to(self.engine.runner.device))
+        return states.cpu()
 
     def _answer(self, prompt: Prompt, options: GenerateOptions) -> Answer:
         sampling, constraint = control(options, self.tokenizer)
+        search = decoder_search(options, self.tokenizer.eos_ids)
         request = Request(
             id=f"{self.name}#{next(self._numbers)}",
             prompt_ids=self.encode(prompt),
@@ -163,6 +135,8 @@ class LocalModel:
             stop_ids=frozenset(self.tokenizer.eos_ids),
             max_tokens=options.max_tokens,
             constraint=constraint,
+            search=search,
+            adapter=None if options.adapter is None else str(adapter_folder(options.adapter).resolve()),
         )
         return Answer(request, StreamDecoder(self.tokenizer, options.stop))
 
@@ -193,55 +167,6 @@ class LocalModel:
         if not first:
             raise BadInput("the text is empty and the tokenizer has no BOS or EOS to start from", hint="give some text")
         return first
-
-
-@dataclass
-class Answer:
-    """One request under way: its text so far, its times, its reason to end."""
-
-    request: Request
-    decoder: StreamDecoder
-    text: str = ""
-    tokens: int = 0
-    reason: FinishReason | None = None
-    scores: list[TokenLogprob] = field(default_factory=list)
-    started: float = field(default_factory=time.perf_counter)
-    first: float | None = None
-    ended: float = 0.0
-
-    def take(self, event: Event) -> str:
-        """Account for an event; returns the text that is certain now."""
-        if self.reason is not None:
-            return ""
-        now = time.perf_counter()
-        if event.token_ids:
-            self.first = self.first or now
-        self.tokens += len(event.token_ids)
-        self._take_scores(event)
-        new = self.decoder.push(event.token_ids)
-        if event.finish_reason is not None:
-            new += self.decoder.flush()
-        self.reason = "stop" if self.decoder.stopped else event.finish_reason
-        if event.error:
-            log.warning("request %s ended early: %s", event.id, event.error)
-        self.text += new
-        self.ended = now
-        return new
-
-    def completion(self) -> Completion:
-        """The finished answer. Log-probabilities go up to the token that completed a stop string."""
-        usage = Usage(len(self.request.prompt_ids), self.tokens)
-        wait = (self.first or self.ended) - self.started
-        reason = self.reason or "error"
-        return Completion(self.text, reason, usage, self.ended - self.started, wait, tuple(self.scores))
-
-    def _take_scores(self, event: Event) -> None:
-        for token, score in zip(event.token_ids, event.logprobs, strict=False):
-            top = tuple((self._word(t), p) for t, p in score.top)
-            self.scores.append(TokenLogprob(self._word(token), score.logprob, top))
-
-    def _word(self, token: int) -> str:
-        return self.decoder.tokenizer.decode([token], skip_special=False)
 
 
 def _total(result: SequenceScore) -> Scored:

@@ -8,9 +8,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sibao.core.errors import BadInput, MissingPackage, UnknownName
+from sibao.text._patience import SYMBOLS, patiently
 
 WHITE = r"[ \n]{0,16}"
 """White space between the parts of a JSON text: enough to indent, too little for a model that writes nothing else."""
+ITEMS = 20_000
+"""Ways in which an answer may go on at once, at most (properties that are all optional, say)."""
+HONOURED = (
+    "type", "enum", "const", "properties", "required", "additionalProperties", "patternProperties", "minProperties",
+    "maxProperties", "items", "prefixItems", "minItems", "maxItems", "pattern", "format", "minLength", "maxLength",
+    "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "anyOf", "allOf", "oneOf of parts that "
+    "cannot both hold", "$ref within the schema",
+)  # fmt: skip
+"""Keywords of JSON Schema that an answer can be held to while it is written."""
 _GROUPS = ("properties", "patternProperties", "$defs", "definitions", "anyOf", "allOf", "oneOf", "prefixItems")
 _SINGLES = ("items", "additionalProperties", "not", "contains", "propertyNames", "if", "then", "else")
 
@@ -30,7 +40,11 @@ def json_grammar(schema: Mapping[str, Any]) -> str:
     found = _fault(text)
     if found:
         place = "/".join(_place(dict(schema), found)) or "its top level"
-        hint = "anyOf stands in for oneOf" if "oneOf" in found else "change or leave out this part"
+        hint = "change or leave out this part"
+        if "oneOf" in found:
+            hint = "anyOf stands in for oneOf"
+        elif "Unimplemented" in found:
+            hint = f"leave it out and check the answer; what an answer can be held to: {', '.join(HONOURED)}"
         raise BadInput(f"the JSON schema cannot be used, at {place}: {' '.join(found.split())}", hint=hint)
     return text
 
@@ -87,7 +101,10 @@ def choice_grammar(choices: Sequence[str]) -> str:
     for number, text in enumerate(choices):
         if not isinstance(text, str) or not text:
             raise BadInput(f"choice {number} is {text!r}, wanted a text that is not empty", hint="leave it out")
-    return lark_grammar("start: " + " | ".join(json.dumps(text, ensure_ascii=False) for text in choices))
+    # one word for the lexer: rules would be followed one beside another
+    return lark_grammar(
+        "start: CHOICE\nCHOICE: " + " | ".join(json.dumps(text, ensure_ascii=False) for text in choices)
+    )
 
 
 def _openai_schema(value: Any) -> str:
@@ -146,7 +163,15 @@ def _llguidance() -> Any:
 
 def _fault(text: str) -> str:
     """What is wrong with a grammar; empty where nothing is."""
-    return str(_llguidance().validate_grammar(text))
+    found: str = patiently(lambda: _llguidance().validate_grammar(text, limits=limits()))
+    return found
+
+
+def limits() -> Any:
+    """How large a grammar may be. What one step may cost is bounded by the defaults: about 15 ms each for words and rules."""
+    from llguidance import LLParserLimits
+
+    return LLParserLimits(max_items_in_row=ITEMS, max_grammar_size=SYMBOLS)
 
 
 def _schema_text(schema: Any) -> str:

@@ -28,7 +28,8 @@ import torch
 from torch import Tensor
 
 from sibao.core.errors import BadInput
-from sibao.text._grammars import choice_grammar, format_grammar, json_grammar, lark_grammar, regex_grammar
+from sibao.text._grammars import choice_grammar, format_grammar, json_grammar, lark_grammar, limits, regex_grammar
+from sibao.text._patience import patiently
 from sibao.text._vocabulary import Vocabulary, vocabulary
 from sibao.text.tokenizer import Tokenizer
 
@@ -205,7 +206,7 @@ def _compiled(text: str, tokenizer: Tokenizer) -> GrammarConstraint:
     words = vocabulary(tokenizer)
     from llguidance import LLMatcher
 
-    matcher = LLMatcher(words.engine, text, log_level=0)
+    matcher = patiently(lambda: LLMatcher(words.engine, text, log_level=0, limits=limits()))
     if matcher.is_error():
         why = str(matcher.get_error()).partition("\n")[0]
         raise BadInput(f"the answer's form cannot be compiled: {why}", hint="simplify the schema or the grammar")

@@ -11,10 +11,7 @@ from torch import Tensor
 
 from sibao.core.errors import ModelError
 from sibao.core.types import GenerateOptions, Prompt, Sampling
-from sibao.engine.beam import Steps
 from sibao.engine.request import Request
-from sibao.engine.steps import SourceSteps, write
-from sibao.nn.seq2seq import Seq2Seq
 from sibao.providers._seq2seq import Seq2SeqModel
 from sibao.providers.local import LocalModel
 from sibao.workflows._check_compare import Question, Trace, compare, finding
@@ -86,16 +83,14 @@ class Answers:
 
 def network_of(model: Any) -> Any:
     """The network that a model of this process runs."""
-    if isinstance(model, LocalModel):
-        return model.engine.model
-    return model.model if isinstance(model, Seq2SeqModel) else model.network
+    return model.engine.model if isinstance(model, LocalModel | Seq2SeqModel) else model.network
 
 
 @torch.inference_mode()
 def cached(model: Writer, asked: Question) -> Trace:
     """The answer of the engine, as users get it; its logits are taken where a request may change them."""
     if isinstance(model, Seq2SeqModel):
-        return _written(model, asked, SourceSteps(model.model, [asked.ids], asked.count))
+        return recorded(model.engine, model.request(asked.ids, _one_beam(asked)))
     stops = frozenset(asked.ends)
     return recorded(model.engine, Request("check", asked.ids, stop_ids=stops, max_tokens=asked.count))
 
@@ -107,19 +102,24 @@ def recorded(engine: Any, request: Request) -> Trace:
         ModelError: the engine failed.
     """
     seen: list[Tensor] = []
+    best: list[int] = []
 
     def record(_: list[int], logits_V: Tensor) -> Tensor:
         seen.append(logits_V.detach().float().clone())
         return logits_V
 
+    def choose(_: list[int], logits_V: Tensor) -> Tensor:
+        best.append(int(logits_V.argmax()))
+        return logits_V
+
     tokens: list[int] = []
-    with engine.submit(replace(request, processors=(record,))) as events:
+    with engine.submit(replace(request, processors=(record, *request.processors, choose))) as events:
         for event in events:
             tokens += event.token_ids
             if event.error:
                 raise ModelError(f"the engine failed: {event.error}")
             if event.finish_reason == "stop":
-                tokens.append(int(seen[-1].argmax()))
+                tokens.append(best[-1])
     return Trace(tokens, seen)
 
 
@@ -127,7 +127,7 @@ def recorded(engine: Any, request: Request) -> Trace:
 def uncached(model: Writer, asked: Question) -> Trace:
     """The same answer with every token's whole past read again."""
     if isinstance(model, Seq2SeqModel):
-        return _written(model, asked, Reread(model.model, asked.ids))
+        return _reread(model, asked)
     network: Any = model.engine.model
     ids, tokens, seen = list(asked.ids), [], []
     for _ in range(asked.count):
@@ -140,47 +140,23 @@ def uncached(model: Writer, asked: Question) -> Trace:
     return Trace(tokens, seen)
 
 
-class Reread:
+def _one_beam(asked: Question) -> GenerateOptions:
+    """With the other settings of the folder: words that it forbids are part of what it answers."""
+    return GenerateOptions(asked.count, Sampling(num_beams=1))
+
+
+def _reread(model: Seq2SeqModel, asked: Question) -> Trace:
     """An encoder-decoder without a cache: for each token the source and all that was written are read again."""
-
-    def __init__(self, network: Seq2Seq, source: list[int]) -> None:
-        self.network, self.source = network, torch.tensor([source])
-        self.written = [network.config.decoder_start_token_id]
-
-    def first(self, copies: int) -> Tensor:
-        """See ``engine.beam.Steps``."""
-        mask = torch.ones_like(self.source, dtype=torch.bool)
-        return self.network.logits(self.network(self.source, mask, torch.tensor([self.written]))[:, -1])
-
-    def next(self, tokens_N: Tensor, parents_N: Tensor) -> Tensor:
-        """See ``engine.beam.Steps``."""
-        self.written += tokens_N.tolist()
-        return self.first(1)
-
-
-class Recorded:
-    """Steps whose logits are kept, as they are before any setting changes them."""
-
-    def __init__(self, steps: Steps) -> None:
-        self.steps, self.seen = steps, list[Tensor]()
-
-    def first(self, copies: int) -> Tensor:
-        """See ``engine.beam.Steps``."""
-        return self._keep(self.steps.first(copies))
-
-    def next(self, tokens_N: Tensor, parents_N: Tensor) -> Tensor:
-        """See ``engine.beam.Steps``."""
-        return self._keep(self.steps.next(tokens_N, parents_N))
-
-    def _keep(self, logits_NV: Tensor) -> Tensor:
-        self.seen.append(logits_NV[0].float().clone())
-        return logits_NV
-
-
-def _written(model: Seq2SeqModel, asked: Question, steps: Steps) -> Trace:
-    """One beam with the other settings of the folder: words that it forbids are part of what it answers."""
-    search = model.known.defaults.search(GenerateOptions(asked.count, Sampling(num_beams=1)))
-    recorded = Recorded(steps)
-    start = [[model.model.config.decoder_start_token_id]]
-    tokens = [new[0] for row in write(recorded, start, search, Sampling()) for new in row if new is not None]
-    return Trace(tokens, recorded.seen)
+    network: Any = model.engine.model
+    search = model.known.defaults.search(_one_beam(asked))
+    source = torch.tensor([asked.ids])
+    mask = torch.ones_like(source, dtype=torch.bool)
+    ids, tokens, seen = [model.config.decoder_start_token_id], list[int](), list[Tensor]()
+    for new in range(asked.count):
+        logits = network.logits(network(source, mask, torch.tensor([ids]))[:, -1]).float()
+        seen.append(logits[0])
+        tokens.append(int(search.changed(logits, [ids], new)[0].argmax()))
+        ids.append(tokens[-1])
+        if tokens[-1] in search.eos_ids:
+            break
+    return Trace(tokens, seen)

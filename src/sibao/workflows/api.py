@@ -33,7 +33,9 @@ def load(name: str | None = None, **options: Any) -> Model:
     Args:
         name: ``mini``, a model folder, ``org/name`` from the cache, any of these with ``+ADAPTER_FOLDER``, or another
             provider (``mock:echo``). None: the model of the settings.
-        options: ``precision`` (auto, fp32, bf16, fp16, int8, int4), ``adapter`` (a folder), ``threads``.
+        options: ``precision`` (auto, fp32, bf16, fp16, int8, int4), ``adapter`` (a folder), ``threads``, ``kv_cache``
+            (auto, fp32, bf16, int8), ``draft`` (a smaller model that guesses ahead), ``speculate`` (False: nothing is
+            guessed), ``device`` (auto, cpu, cuda), ``deterministic`` (the same bits in any company).
 
     Raises:
         UnknownName, BadInput: no such model, provider or precision. ModelError: a damaged folder.
@@ -78,7 +80,8 @@ def generate(
         raw: bare text even for a model with a chat template.
         options: ``max_tokens``, ``temperature`` (0 is greedy), ``top_p``, ``top_k``, ``min_p``, ``typical_p``,
             ``repetition_penalty``, ``presence_penalty``, ``frequency_penalty``, ``logit_bias``, ``min_tokens``, ``seed``,
-            ``stop``, ``response_format`` (OpenAI's form: an answer that is JSON by a schema, say).
+            ``stop``, ``response_format`` (OpenAI's form: an answer that is JSON by a schema, say), ``adapter`` (the
+            folder of a LoRA adapter to answer with, for this call).
 
     Raises:
         UnknownName: no such form, style, model or option. DataError: an empty prompt.

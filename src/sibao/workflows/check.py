@@ -177,7 +177,8 @@ def _weights(subject: Subject, checked: CheckReport) -> Any:
     loaded: list[Any] = []
 
     def read() -> Iterator[Finding]:
-        loaded.append(load(subject.name, precision="fp32" if QUANTIZATION in subject.config else "auto"))
+        precision = "fp32" if QUANTIZATION in subject.config else "auto"
+        loaded.append(load(subject.name, precision=precision, device="cpu"))  # its network is looked into here
         yield weights.weight_finding(subject, network_of(loaded[0]))
 
     if subject.shape is not None:
@@ -235,7 +236,7 @@ def _replays(
 
 def _against(name: str, model: Any, replay: Answers | Readings) -> Iterator[Found]:
     """Another folder: its config, its tokenizer, and what it computes from the same token ids."""
-    other: Any = load(name)
+    other: Any = load(name, device="cpu")
     if not isinstance(other, LocalModel | Seq2SeqModel | EncoderModel):
         raise BadInput(f"{name!r} does not run in this process", hint="--against takes a folder, org/name or a URL")
     yield config_finding(network_of(model).config, network_of(other).config), None

@@ -47,6 +47,7 @@ class Options(TypedDict, total=False):
     length_penalty: float | None
     stop: Sequence[str] | None
     response_format: Mapping[str, Any] | None
+    adapter: str | None
 
 
 class Settled:
@@ -71,11 +72,18 @@ class Settled:
         """As the model's own."""
         return self._model.count(prompt)
 
+    @property
+    def guesses(self) -> tuple[int, int]:
+        """As the model's own; a model without guesses made none."""
+        made: tuple[int, int] = getattr(self._model, "guesses", (0, 0))
+        return made
+
     def _options(self, options: GenerateOptions | None) -> GenerateOptions:
         options = options or GenerateOptions()
         own = self._settled
         stop = (*options.stop, *own.stop)
-        return replace(options, sampling=own.sampling, stop=stop, response_format=own.response_format)
+        form, adapter = own.response_format, own.adapter
+        return replace(options, sampling=own.sampling, stop=stop, response_format=form, adapter=adapter)
 
 
 class SettledScorer(Settled):
@@ -185,7 +193,8 @@ def job(task: str, model: Model, *, raw: bool = False, piece_tokens: int | None 
     kind = SettledScorer if isinstance(model, Scorer) else Settled
     sampling = Sampling(**{name: given[name] for name in SAMPLING if name in given})
     stops = (stop,) if isinstance(stop, str) else tuple(stop)
-    way = GenerateOptions(sampling=sampling, stop=stops, response_format=given.get("response_format"))
+    shape, adapter = given.get("response_format"), given.get("adapter")
+    way = GenerateOptions(sampling=sampling, stop=stops, response_format=shape, adapter=adapter)
     settled: Model = kind(model, way, raw=raw)
     if isinstance(model, Head):
         settled = model  # it draws no tokens

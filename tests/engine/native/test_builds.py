@@ -54,17 +54,21 @@ def test_products_are_the_same(other: Any, precision: str) -> None:
         assert (got - wanted).abs().max() <= 2e-6 * (x.abs() @ weight.abs().T).max()
 
 
-@pytest.mark.parametrize("precision", ["fp32", "int8", "int4"])
+@pytest.mark.parametrize(
+    ("precision", "kv_cache"),
+    [("fp32", "auto"), ("int8", "auto"), ("int4", "auto"), ("fp32", "bf16"), ("fp32", "int8")],
+)
 @pytest.mark.parametrize("shape", [("gemma2", 2), ("gpt2", 0), ("qwen3", 1)], ids=str)
 def test_whole_steps_are_the_same(
-    other: Any, shape: tuple[str, int], precision: str, monkeypatch: pytest.MonkeyPatch
+    other: Any, shape: tuple[str, int], precision: str, kv_cache: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, rows = load_model(peer(*shape)[1], torch.float32), some_ids(3, 40).tolist()
-    wanted = torch.stack(logits_of(build(model, precision=precision, kernels=True).runner, rows))
+    settings: dict[str, Any] = {"precision": precision, "kv_cache": kv_cache, "kernels": True}
+    wanted = torch.stack(logits_of(build(model, **settings).runner, rows))
     monkeypatch.setattr(native_runner, "library", lambda: other)
-    got = torch.stack(logits_of(build(model, precision=precision, kernels=True).runner, rows))
+    got = torch.stack(logits_of(build(model, **settings).runner, rows))
     far = (got - wanted).abs() / wanted.std()
-    assert far.median() <= 1e-5 and far.mean() <= (1e-5 if precision == "fp32" else 5e-3)
+    assert far.median() <= 1e-5 and far.mean() <= (1e-5 if (precision, kv_cache) == ("fp32", "auto") else 5e-3)
 
 
 def test_weights_are_packed_the_same(other: Any, monkeypatch: pytest.MonkeyPatch) -> None:

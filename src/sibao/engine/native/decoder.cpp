@@ -21,7 +21,7 @@ struct Layer {
 };
 
 struct Model {
-    int32_t layers, D, H, K, E, N, vocab, rotated, norm_kind, activation, gated, half_cache;
+    int32_t layers, D, H, K, E, N, vocab, rotated, norm_kind, activation, gated, cache_kind;
     float norm_eps, scale, attention_cap, logit_cap, embedding_scale;
     int32_t tied_head;           // the embedding is a column of the head's packed weight
     int64_t block_bytes;
@@ -144,7 +144,7 @@ void cut(const Model& m, const Batch& b, Work& work) {
 
 template <class T> void look(const Model& m, const Layer& layer, const Batch& b, Work& work, const Work::Tile& tile) {
     int shared = m.H / m.K, wide = (m.H + 2 * m.K) * m.E, size = up(m.E, LANES), rows = tile.count * shared;
-    Cache cache{m.half_cache, m.K, size, 0, layer.cache, m.block_bytes};
+    Cache cache{m.cache_kind, m.K, size, 0, layer.cache, m.block_bytes};
     alignas(64) float sums[ROWS][512];
     for (int start = 0; start < rows; start += ROWS) {
         int count = std::min(ROWS, rows - start);
@@ -175,9 +175,9 @@ void place(const Model& m, const Layer& layer, const Batch& b, Work& work, const
         rotate((layer.local ? m.local_cos : m.cos) + row, (layer.local ? m.local_sin : m.sin) + row, m.rotated, x);
     }
     if (head < m.H) return;
-    Cache cache{m.half_cache, m.K, up(m.E, LANES), 0, layer.cache, m.block_bytes};
+    Cache cache{m.cache_kind, m.K, up(m.E, LANES), 0, layer.cache, m.block_bytes};
     int block = b.blocks[int64_t(sequence[t]) * b.table_width + b.at[t] / BLOCK];
-    auto put = m.half_cache ? keep<uint16_t> : keep<float>;
+    auto put = m.cache_kind == CACHE_INT8 ? keep<int8_t> : m.cache_kind == CACHE_BF16 ? keep<uint16_t> : keep<float>;
     put(cache, block, b.at[t] % BLOCK, head - m.H, x, x + m.K * m.E, m.E);
 }
 
@@ -285,8 +285,8 @@ struct Pass {
         if (thread == 0) next = 0;
         each(b.tokens * (m.H + m.K), [&](int job) { place(m, l, b, work, sequence, job); });
         meet();
-        for (int i; (i = next++) < (int)work.tiles.size();)
-            m.half_cache ? look<uint16_t>(m, l, b, work, work.tiles[i]) : look<float>(m, l, b, work, work.tiles[i]);
+        auto see = m.cache_kind == CACHE_INT8 ? look<int8_t> : m.cache_kind == CACHE_BF16 ? look<uint16_t> : look<float>;
+        for (int i; (i = next++) < (int)work.tiles.size();) see(m, l, b, work, work.tiles[i]);
         meet();
         Rows rows = rows_for(work, l.out);
         each(b.tokens, [&](int t) { prepare(rows, t, work.seen.data() + int64_t(t) * m.H * m.E); });

@@ -20,7 +20,7 @@ from sibao.core.paths import cache_dir
 log = logging.getLogger("sibao.engine")
 SOURCE = Path(__file__).parent
 CPUINFO = Path("/proc/cpuinfo")
-FLAGS = ("-std=c++20", "-O2", "-march=native", "-fopenmp", "-fPIC", "-shared", "-Wno-psabi")
+FLAGS = ("-std=c++20", "-O3", "-march=native", "-fopenmp", "-fPIC", "-shared", "-Wno-psabi")
 
 
 class Matrix(Structure):
@@ -57,7 +57,7 @@ class Model(Structure):
 
     _fields_ = [
         *[(n, c_int32) for n in ("layers", "D", "H", "K", "E", "N", "vocab", "rotated", "norm_kind", "activation")],
-        ("gated", c_int32), ("half_cache", c_int32),
+        ("gated", c_int32), ("cache_kind", c_int32),
         *[(n, c_float) for n in ("norm_eps", "scale", "attention_cap", "logit_cap", "embedding_scale")],
         ("tied_head", c_int32), ("block_bytes", c_int64), ("layer", POINTER(Layer)),
         *[(n, c_void_p) for n in ("embedding", "positions", *ROTATIONS)],

@@ -18,6 +18,9 @@ from sibao.engine.runner import BLOCK, Step
 from sibao.nn.config import DecoderConfig
 from sibao.nn.decoder import Decoder
 
+KV_PRECISIONS = ("fp32", "bf16", "int8")
+"""What keys and values may be kept in; the place of each is ``Cache.kind`` of attention.h."""
+
 
 class NativeRunner:
     """Implements ``engine.runner.Runner`` on this machine's processor.
@@ -27,6 +30,8 @@ class NativeRunner:
 
     Args:
         blocks: how many the cache can hold; memory that no request has touched costs nothing.
+        kv_cache: what keys and values are kept in, ``fp32``, ``bf16`` or ``int8``; ``auto``: float32 beside float32
+            weights, else bfloat16.
         network: the same model in PyTorch, made when it is asked for.
         adapters: that requests may name.
     """
@@ -41,14 +46,18 @@ class NativeRunner:
         threads: int,
         network: Callable[[], Decoder],
         adapters: Adapters | None = None,
+        kv_cache: str = "auto",
     ) -> None:
         self.weights, self.config, self.blocks = weights, weights.config, blocks
         self.threads, self._network = threads, network
-        per_layer = self.block_bytes(self.config, weights.precision) // self.config.num_hidden_layers
-        self._cache = aligned(self.config.num_hidden_layers * blocks * per_layer + ALIGNED)
+        self.kv_cache = kv_precision(kv_cache, weights.precision)
+        layers = self.config.num_hidden_layers
+        per_layer = self.block_bytes(self.config, weights.precision, kv_cache) // layers
+        self._cache = aligned(layers * blocks * per_layer + ALIGNED)
+        self._blocks = self._cache[: layers * blocks * per_layer].view(layers, blocks, per_layer)
         for number, layer in enumerate(weights.layers):
-            layer.cache = self._cache.data_ptr() + number * blocks * per_layer
-        weights.model.half_cache, weights.model.block_bytes = int(weights.precision != "fp32"), per_layer
+            layer.cache = self._blocks[number].data_ptr()
+        weights.model.cache_kind, weights.model.block_bytes = KV_PRECISIONS.index(self.kv_cache), per_layer
         self._work = library().sibao_work()
         self.adapters = adapters
         self._low = None if adapters is None else LowTables(adapters)
@@ -59,12 +68,11 @@ class NativeRunner:
         return self._network()
 
     @staticmethod
-    def block_bytes(config: DecoderConfig, precision: str) -> int:
-        """Memory of one block in all layers: float32 beside float32 weights, else bfloat16."""
-        head = -(-config.head_dim // 16) * 16  # whole vectors
-        return (
-            config.num_hidden_layers * config.num_key_value_heads * 2 * head * BLOCK * (4 if precision == "fp32" else 2)
-        )
+    def block_bytes(config: DecoderConfig, precision: str, kv_cache: str = "auto") -> int:
+        """Memory of one block in all layers, beside weights in ``precision``. See ``Cache`` of attention.h."""
+        size = -(-config.head_dim // 16) * 16  # whole vectors
+        number, steps = {"fp32": (4, 0), "bf16": (2, 0), "int8": (1, 4)}[kv_precision(kv_cache, precision)]
+        return config.num_hidden_layers * config.num_key_value_heads * 2 * BLOCK * (size * number + steps)
 
     def __del__(self) -> None:
         library().sibao_free(self._work)
@@ -91,6 +99,8 @@ class NativeRunner:
         return out
 
     def _run(self, step: Step, hidden: Tensor | None, logits: Tensor | None) -> None:
+        for old, new, _ in step.copies:
+            self._blocks[:, new] = self._blocks[:, old]
         width = max(map(len, step.tables))
         tables = array("i")
         for table in step.tables:
@@ -106,6 +116,11 @@ class NativeRunner:
         )  # fmt: skip
         library().sibao_forward(self.weights.model, batch, self._work, self.threads)
         del used  # their memory was read until here
+
+
+def kv_precision(kv_cache: str, precision: str) -> str:
+    """What keys and values are kept in beside weights in ``precision``, where ``kv_cache`` is asked for."""
+    return ("fp32" if precision == "fp32" else "bf16") if kv_cache == "auto" else kv_cache
 
 
 def step_bytes(config: DecoderConfig, precision: str, tokens: int) -> int:

@@ -1,5 +1,6 @@
 // Vectors of sixteen lanes in the compiler's own extension: one source for AVX-512, AVX2, Neon and plain C++.
-// Only the two dot products that processors have instructions for are written per instruction set.
+// Only the two dot products that processors have instructions for are written per instruction set, and what compilers make
+// too many instructions of.
 #pragma once
 #include <cmath>
 #include <cstdint>
@@ -29,9 +30,20 @@ template <class V, class T> static inline void store(T* p, V v) { std::memcpy(p,
 
 static inline F widen(const float* p) { return load<F>(p); }
 static inline F widen(const uint16_t* p) {  // bfloat16 is the upper half of a float
+#if defined(__AVX512F__)
+    return (F)((I)_mm512_cvtepu16_epi32(load<__m256i>(p)) << 16);
+#else
     return (F)(__builtin_convertvector(load<H>(p), I) << 16);
+#endif
 }
-static inline F widen(const int8_t* p) { return __builtin_convertvector(load<B>(p), F); }
+static inline F widen(const int8_t* p) {
+#if defined(__AVX512F__)
+    return (F)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(load<__m128i>(p)));
+#else
+    using S = int16_t __attribute__((vector_size(32)));  // by way of it, for compilers that take the long jump lane by lane
+    return __builtin_convertvector(__builtin_convertvector(__builtin_convertvector(load<B>(p), S), I), F);
+#endif
+}
 
 static inline uint16_t to_bf16(float x) {  // round to nearest, ties to even; NaN stays NaN
     uint32_t bits;
