@@ -1,4 +1,5 @@
-"""What each precision costs `mini` in quality: perplexity on its held-out texts, and bytes of its weights.
+"""What each precision costs `mini` in quality: perplexity on its held-out texts, with the bytes of its weights and of what
+is kept of each token.
 
     python bench/precision.py [--limit N]     # the table
     python bench/precision.py --write         # docs/quantize.md with the table in it
@@ -19,6 +20,7 @@ from pages import put
 
 from sibao.core.config import settings
 from sibao.core.progress import progress
+from sibao.engine.runner import BLOCK
 from sibao.evaluation.likelihood import likelihoods
 from sibao.providers.load import load
 from sibao.text.readers import read_numbered
@@ -27,7 +29,11 @@ from sibao.text.rows import text_of
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "quantize.md"
 TEXTS = [ROOT / "build" / "mini" / f"valid.{language}.jsonl" for language in ("en", "zh")]
-PRECISIONS = ("fp32", "bf16", "int8", "int4")
+WAYS = (
+    ("fp32", "fp32"), ("fp32", "bf16"), ("fp32", "int8"), ("bf16", "bf16"), ("int8", "bf16"), ("int8", "int8"),
+    ("int4", "bf16"), ("int4", "int8"),
+)  # fmt: skip
+"""Precisions of the weights, and of keys and values."""
 
 
 @dataclass(frozen=True)
@@ -53,19 +59,32 @@ def weight_bytes(model: Any) -> int:
     return sum(p.nbytes for p in model.engine.model.parameters()) if kept is None else int(kept.nbytes)
 
 
+def token_bytes(model: Any) -> float:
+    """Memory of the keys and values of one token."""
+    runner = model.engine.runner
+    return float(runner.block_bytes(runner.config, runner.weights.precision, runner.kv_cache) / BLOCK)
+
+
 def table(model: str, files: list[Path], limit: int | None) -> list[str]:
-    """The table in Markdown; changes are against the first precision."""
+    """The table in Markdown; changes are against the first row."""
     rows, first = [], {}
-    for precision in PRECISIONS:
-        loaded = load(model, precision=precision, threads=settings().threads)
+    for precision, kv_cache in WAYS:
+        loaded = load(model, precision=precision, kv_cache=kv_cache, threads=settings().threads)
         cells = []
         for file in files:
-            cell = measure(loaded, file, limit, f"{precision} {file.name}")
+            cell = measure(loaded, file, limit, f"{precision}, {kv_cache}: {file.name}")
             base = first.setdefault(file, cell)
             change = "" if base is cell else f" ({cell.perplexity / base.perplexity - 1:+.2%})"
             cells.append(f"{cell.perplexity:.3f}{change}")
-        rows.append((precision, f"{weight_bytes(loaded) / 1e6:.1f} MB", *cells))
-    head = ("precision", "weights", *(f"`{file.name}`, {first[file].tokens:,} tokens" for file in files))
+        sizes = f"{weight_bytes(loaded) / 1e6:.1f} MB", f"{token_bytes(loaded) / 1e3:.1f} kB"
+        rows.append((precision, kv_cache, *sizes, *cells))
+    head = (
+        "weights",
+        "keys and values",
+        "all weights",
+        "kept of a token",
+        *(f"`{file.name}`, {first[file].tokens:,} tokens" for file in files),
+    )
     lines = [head, ("---",) * len(head), *rows]
     return ["| " + " | ".join(line) + " |" for line in lines]
 

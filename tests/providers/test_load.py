@@ -5,12 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from sibao.core.errors import BadInput, ModelError, UnknownName
-from sibao.core.types import Model, Scorer
+from sibao.core.types import GenerateOptions, Model, Sampling, Scorer
 from sibao.providers.load import load, providers
 from sibao.providers.local import LocalModel
 
@@ -69,3 +70,41 @@ def test_mocks_load_no_torch() -> None:
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
     assert "mock" in providers() and "load" not in providers()
+
+
+def test_devices(qwen_folder: Path) -> None:
+    with pytest.raises(UnknownName, match="no device named 'gpu'"):
+        load(str(qwen_folder), device="gpu")
+    many = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    with pytest.raises(BadInput, match=f"the device is cuda:{many}, and there are {many} GPUs here"):
+        load(str(qwen_folder), device=f"cuda:{many}")
+    with pytest.raises(BadInput, match="runs on the CPU: int8 is computed there"):
+        load(str(qwen_folder), device="cuda", precision="int8")
+    with pytest.raises(BadInput, match="runs on the CPU: int8 keys and values"):
+        load(str(qwen_folder), device="cuda", kv_cache="int8")
+    with pytest.raises(BadInput, match="device is for decoders on Sibao's own engine"):
+        load("mock:echo", device="cuda")
+    model: Any = load(str(qwen_folder), device="cpu")
+    assert model.engine.runner.device == torch.device("cpu")
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
+def test_deterministic_models_answer_alike_alone_and_together(qwen_folder: Path, precision: str) -> None:
+    model: Any = load(str(qwen_folder), precision=precision, deterministic=True)
+    assert model.engine.runner.exact
+    prompts = ["春眠不觉晓", "The quick brown fox", "床前明月光，疑是地上霜。"]
+    options = GenerateOptions(max_tokens=12, sampling=Sampling(logprobs=1))
+    together = model.generate(prompts, options)
+    for prompt, one in zip(prompts, together, strict=True):
+        (alone,) = model.generate([prompt], options)
+        assert (alone.text, alone.logprobs) == (one.text, one.logprobs)
+
+
+def test_what_cannot_be_deterministic_is_refused(qwen_folder: Path) -> None:
+    with pytest.raises(BadInput, match="deterministic is for decoders on Sibao's own engine"):
+        load("mock:echo", deterministic=True)
+    # half precision has no kernels: PyTorch's operators compute
+    model: Any = load(str(qwen_folder), precision="fp16", deterministic=True)
+    assert type(model.engine.runner).__name__ == "TorchRunner" and model.engine.runner.exact
+    plain: Any = load(str(qwen_folder), precision="fp16")
+    assert not plain.engine.runner.exact

@@ -13,6 +13,8 @@ from typer.core import TyperGroup
 from sibao.core.errors import UnknownName
 
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8", "int4"]
+Device = Literal["auto", "cpu", "cuda"]
+KvCache = Literal["auto", "fp32", "bf16", "int8"]
 Tongue = Literal["zh", "en"]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 Files = Annotated[list[str], typer.Argument(help="Files, folders or patterns; - is standard input.", metavar="FILE...")]
@@ -92,12 +94,34 @@ class TaskFlags:
     ] = None
     seed: Annotated[int | None, typer.Option(help="The same seed draws the same text.")] = None
     precision: Annotated[Precision, typer.Option(help="Number format of the weights in memory.")] = "auto"
+    kv_cache: Annotated[
+        KvCache, typer.Option("--kv-cache-dtype", help="Number format of the keys and values that are kept.")
+    ] = "auto"
+    draft: Annotated[
+        str | None,
+        typer.Option(
+            "--draft-model", metavar="NAME", help="A smaller model of the same family guesses ahead: fewer steps."
+        ),
+    ] = None
+    plain: Annotated[
+        bool, typer.Option("--no-speculation", help="Guess nothing ahead, not even from the text itself.")
+    ] = False
+    device: Annotated[Device, typer.Option(help="Where the model computes; auto: a GPU where there is one.")] = "auto"
+    deterministic: Annotated[
+        bool,
+        typer.Option("--deterministic", help="The same bits alone and in any company; slower without the kernels."),
+    ] = False
     json: Json = False
+
+    def loading(self) -> dict[str, Any]:
+        """The flags that ``workflows.api.load`` knows."""
+        asked = {"kv_cache": self.kv_cache, "draft": self.draft, "speculate": not self.plain}
+        return {"precision": self.precision, "device": self.device, "deterministic": self.deterministic, **asked}
 
     def sampling(self) -> dict[str, Any]:
         """The flags that ``workflows.jobs.Options`` knows."""
-        values = asdict(self)
-        return {name: value for name, value in values.items() if name not in ("model", "precision", "json")}
+        others = ("model", "json", "precision", "kv_cache", "draft", "plain", "device", "deterministic")
+        return {name: value for name, value in asdict(self).items() if name not in others}
 
 
 def with_task_flags(function: Callable[..., None]) -> Callable[..., None]:

@@ -29,6 +29,7 @@ def chat(
     system: Annotated[str, typer.Option(help="An instruction that stands before the conversation.")] = "",
 ) -> None:
     """Talk with a model. Text from a pipe is one message."""
+    from sibao.cli.tasks import remark_guesses
     from sibao.core.errors import BadInput
     from sibao.workflows.api import load
     from sibao.workflows.inputs import one_source
@@ -40,11 +41,12 @@ def chat(
         message = one_source([message], [])[0]
     if message is None and flags.json:
         raise BadInput("--json needs a message", hint="give --message TEXT, or the message on standard input")
-    work = job("generate", load(flags.model, precision=flags.precision), **flags.sampling())
+    work = job("generate", load(flags.model, **flags.loading()), **flags.sampling())
     if message is None:
         _converse(work, system)
     else:
         _once(work, message, system, as_json=flags.json)
+    remark_guesses(work, flags)
 
 
 def _once(work: Job, message: str, system: str, *, as_json: bool) -> None:

@@ -175,7 +175,7 @@ def _job(task: str, flags: TaskFlags, **options: Any) -> Job:
     from sibao.workflows.api import load
     from sibao.workflows.jobs import job
 
-    return job(task, load(flags.model, precision=flags.precision), **options, **flags.sampling())
+    return job(task, load(flags.model, **flags.loading()), **options, **flags.sampling())
 
 
 def _show(command: str, work: Job, many: list[Any], flags: TaskFlags) -> None:
@@ -184,15 +184,23 @@ def _show(command: str, work: Job, many: list[Any], flags: TaskFlags) -> None:
         found = [result.to_json() for result in work.run(many)]
         body = found[0] if len(found) == 1 else {"results": found}
         print_json({**head(command, work.model.name), **body})
-        return
-    if len(many) == 1:
+    elif len(many) == 1:
         result = work.stream(many[0], write)
         write("" if result.text.endswith("\n") else "\n")
         remark(result)
-        return
-    for result in work.run(many):
-        write(result.text + "\n")
-        remark(result)
+    else:
+        for result in work.run(many):
+            write(result.text + "\n")
+            remark(result)
+    remark_guesses(work, flags)
+
+
+def remark_guesses(work: Job, flags: TaskFlags) -> None:
+    """How good the draft model was, where one was named."""
+    guessed, right = getattr(work.model, "guesses", (0, 0))
+    if flags.draft is not None:
+        share = f" ({right / guessed:.0%})" if guessed else ""
+        note(f"note: {flags.draft} guessed {guessed} tokens ahead, {right} of them right{share}")
 
 
 def remark(result: TaskResult) -> None:

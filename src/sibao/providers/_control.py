@@ -37,7 +37,8 @@ def refuse_control(name: str, options: GenerateOptions, *, form_only: bool = Fal
         BadInput: the options ask for what the model ``name`` does not do.
     """
     form = options.response_format is not None and options.response_format.get("type") != "text"
-    asked = [*(["response_format"] if form else []), *(() if form_only else options.sampling.needs_steps)]
+    named = ["adapter"] if options.adapter is not None else []
+    asked = [*(["response_format"] if form else []), *named, *(() if form_only else options.sampling.needs_steps)]
     if asked:
         raise BadInput(
             f"{name} does not know {', '.join(asked)}", hint="leave it out, or take a decoder (mini, org/name)"

@@ -7,6 +7,7 @@ A provider is one file ``providers/<kind>.py`` with ``load(name: str) -> Model``
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from sibao.core.errors import BadInput, ModelError, UnknownName
 from sibao.core.names import load_module, module_names
 from sibao.core.types import Model
-from sibao.providers._precision import INTEGERS, PRECISIONS, SMALL, refuse_integers
+from sibao.providers._device import place, refuse_chance, refuse_elsewhere, refuse_unknown_device
+from sibao.providers._precision import INTEGERS, KV_CACHES, PRECISIONS, SMALL, refuse_integers, refuse_kv_cache
 
 if TYPE_CHECKING:
     from sibao.engine.engine import Engine
@@ -33,7 +35,30 @@ def providers() -> list[str]:
     return [name for name in module_names("sibao.providers") if name not in _NOT_PROVIDERS]
 
 
-def load(name: str, *, precision: str = "auto", adapter: str | Path | None = None, threads: int | None = None) -> Model:
+@dataclass(frozen=True)
+class How:
+    """In which way a local model is loaded; see ``load``."""
+
+    precision: str
+    adapter: str | Path | None
+    threads: int | None
+    kv_cache: str
+    device: str = "auto"
+    deterministic: bool = False
+
+
+def load(
+    name: str,
+    *,
+    precision: str = "auto",
+    adapter: str | Path | None = None,
+    threads: int | None = None,
+    kv_cache: str = "auto",
+    draft: str | None = None,
+    speculate: bool = True,
+    device: str = "auto",
+    deterministic: bool = False,
+) -> Model:
     """The model of that name, ready to answer.
 
     Args:
@@ -43,28 +68,65 @@ def load(name: str, *, precision: str = "auto", adapter: str | Path | None = Non
             the file's own for large models, else fp32). What int8 and int4 make of a model is kept in the cache.
         adapter: folder of a LoRA adapter, as if it stood in the name.
         threads: cores to compute with; None leaves PyTorch's choice.
+        kv_cache: what a decoder's keys and values are kept in: fp32, bf16, int8, or auto (fp32 beside such weights, else
+            bf16).
+        draft: name of a smaller model with the same vocabulary, which guesses the next tokens for this one: the same
+            answers in fewer steps (arXiv 2211.17192). It is loaded in the same precision.
+        speculate: False: nothing is guessed, not even from the text itself.
+        device: cpu, cuda (``cuda:1`` the second one), or auto: a GPU where there is one that holds the weights, for decoders
+            in fp32, bf16 or fp16. There ``auto`` as precision is the file's own.
+        deterministic: an answer is the same to the bit whatever is computed beside it, and after a restart on this machine
+            with as many threads. Without it that holds on the engine's own kernels alone; PyTorch's operators, which
+            compute where there is no compiler and on GPUs, may then choose otherwise where two tokens' scores are
+            equal but for rounding, and with it they are slower (``engine.torch_runner``).
 
     Raises:
-        UnknownName: a provider or a mock that is not there.
-        BadInput: a precision or a number of threads that does not exist, or local options for another provider.
+        UnknownName: a provider, a mock, a precision, a ``kv_cache`` or a device that is not there.
+        BadInput: a number of threads that does not exist, local options for another provider, a draft that cannot guess, a
+            GPU where there is none, or ``deterministic`` for a model that cannot be.
         ModelError: a folder that is damaged.
     """
     if precision not in PRECISIONS:
         raise UnknownName("precision", precision, PRECISIONS)
+    if kv_cache not in KV_CACHES:
+        raise UnknownName("kv_cache", kv_cache, KV_CACHES)
+    if draft is not None and not speculate:
+        raise BadInput(f"{draft!r} is to guess, and speculate is False", hint="leave out one of them")
     if threads is not None and threads < 1:
         raise BadInput(f"threads is {threads}, wanted 1 or more")
+    refuse_unknown_device(device)
+    how = How(precision, adapter, threads, kv_cache, device, deterministic)
+    if draft is None and speculate:
+        return _open(name, how)
+    from sibao.providers._guesses import settle
+
+    small = None if draft is None else _open(draft, replace(how, adapter=None, deterministic=False))
+    return settle(_open(name, how), small)
+
+
+def _open(name: str, how: How) -> Model:
     kind, colon, _ = name.partition(":")
     if not colon or Path(name).exists():
-        return _local(name, precision, adapter, threads)
+        return _local(name, how)
     if kind == "transformers":
         from sibao.providers import transformers
 
-        refuse_integers(precision, f"{name} runs through Transformers")
-        return transformers.load(name, transformers.How(precision, adapter, threads))
+        refuse_integers(how.precision, f"{name} runs through Transformers")
+        refuse_kv_cache(how.kv_cache, f"{name} runs through Transformers")
+        refuse_elsewhere(how.device, how.deterministic, f"{name} runs through Transformers")
+        return transformers.load(name, transformers.How(how.precision, how.adapter, how.threads))
+    if kind == "vllm":
+        from sibao.providers import vllm
+
+        refuse_integers(how.precision, f"{name} runs through vLLM")
+        refuse_kv_cache(how.kv_cache, f"{name} runs through vLLM")
+        refuse_elsewhere("auto", how.deterministic, f"{name} runs through vLLM")
+        return vllm.load(name, vllm.How(how.precision, how.adapter, how.device))
     if kind not in providers():
         raise UnknownName("provider in this version", kind, [*providers(), "(no colon: a local model)"])
-    if adapter is not None or precision != "auto":
-        raise BadInput(f"{name!r} does not run in this process", hint="leave out precision and adapter")
+    if how.adapter is not None or how.precision != "auto" or how.kv_cache != "auto":
+        raise BadInput(f"{name!r} does not run in this process", hint="leave out precision, kv_cache and adapter")
+    refuse_elsewhere(how.device, how.deterministic, f"{name!r} does not run in this process")
     model: Model = load_module("sibao.providers", kind, "provider").load(name)
     return model
 
@@ -91,7 +153,7 @@ def _why_not_here(folder: Path) -> str:
     return ""
 
 
-def _local(name: str, precision: str, adapter: str | Path | None, threads: int | None) -> Model:
+def _local(name: str, how: How) -> Model:
     import torch
 
     from sibao.models.adapter import load_adapter
@@ -102,41 +164,52 @@ def _local(name: str, precision: str, adapter: str | Path | None, threads: int |
     from sibao.text._limits import refuse_larger
     from sibao.text.tokenizer import Tokenizer
 
-    source = resolve(name)
+    source, precision = resolve(name), how.precision
     if reason := _why_not_here(source.folder):
         from sibao.providers import transformers
 
         refuse_integers(precision, f"{name} runs through Transformers: {reason}")
+        refuse_kv_cache(how.kv_cache, f"{name} runs through Transformers: {reason}")
+        refuse_elsewhere(how.device, how.deterministic, f"{name} runs through Transformers: {reason}")
         log.warning("%s runs through Transformers: %s", name, reason)
-        return transformers.open_source(name, source, transformers.How(precision, adapter, threads))
-    if threads is not None:
-        torch.set_num_threads(threads)
+        return transformers.open_source(name, source, transformers.How(precision, how.adapter, how.threads))
+    if how.threads is not None:
+        torch.set_num_threads(how.threads)
     config = refuse_unfit(source.folder)  # takes milliseconds; the tokenizer may take seconds
-    folder = adapter if adapter is not None else source.adapter
+    folder = how.adapter if how.adapter is not None else source.adapter
     if precision == "auto":
         precision = quantized_form(source.folder) or precision
     if not isinstance(config, DecoderConfig):
         refuse_integers(precision, f"{name} is none")
+        refuse_kv_cache(how.kv_cache, f"{name} is none")
     tokenizer = Tokenizer.load(source.folder)
     refuse_larger(tokenizer.backend, config.vocab_size, source.folder)
     if precision in INTEGERS and isinstance(config, DecoderConfig):
+        place(how.device, f"{precision} is computed there", 0, name)
         source = Source(source.folder, None if folder is None else Path(folder))
-        return LocalModel(name, _in_integers(source, config, precision), tokenizer)
+        return LocalModel(name, _in_integers(source, config, precision, how), tokenizer)
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
     model = load_network(source.folder, dtype)
-    if precision == "auto" and sum(p.numel() for p in model.parameters()) <= SMALL:
+    why_cpu = "int8 keys and values are computed there" if how.kv_cache == "int8" else ""
+    why_cpu = why_cpu if isinstance(config, DecoderConfig) else "only decoders run on GPUs"
+    device = place(how.device, why_cpu, sum(p.nbytes for p in model.parameters()), name)
+    if precision == "auto" and device.type == "cpu" and sum(p.numel() for p in model.parameters()) <= SMALL:
         model = model.float()
+    model = model.to(device)
     if folder is not None:
         load_adapter(model, folder, read_config(source.folder)[0])
         model.eval()
-    return _serve(name, model, tokenizer, source.folder)
+    made = _serve(name, model, tokenizer, source.folder, how)
+    if how.deterministic:
+        refuse_chance(made)
+    return made
 
 
-def _in_integers(source: Source, config: DecoderConfig, precision: str) -> Engine:
+def _in_integers(source: Source, config: DecoderConfig, precision: str, how: How) -> Engine:
     """A decoder's engine in int8 or int4, from the cache of packed weights where it can be."""
     import torch
 
-    from sibao.engine.build import build, build_packed, why_not
+    from sibao.engine.build import Limits, build, build_packed, why_not
     from sibao.models import adapter
     from sibao.models.folder import load_network, read_config
     from sibao.models.weights import weight_files
@@ -151,16 +224,19 @@ def _in_integers(source: Source, config: DecoderConfig, precision: str) -> Engin
         return made
 
     if why_not(config, precision, torch.device("cpu")):
-        return build(network(), family=family, precision=precision)
+        exact = how.deterministic
+        return build(network(), family=family, precision=precision, kv_cache=how.kv_cache, deterministic=exact)
     files = [*weight_files(source.folder)]
     if source.adapter is not None:
         files += [source.adapter / adapter.CONFIG, source.adapter / adapter.WEIGHTS]
-    return build_packed(config, precision, files, network, family=family)
+    return build_packed(config, precision, files, network, Limits(kv_cache=how.kv_cache), family)
 
 
-def _serve(name: str, network: Network, tokenizer: Tokenizer, folder: Path) -> Model:
+def _serve(name: str, network: Network, tokenizer: Tokenizer, folder: Path, how: How) -> Model:
     """The network as a model, by its architecture."""
     from sibao.engine.build import build
+    from sibao.engine.build_pair import build_pair
+    from sibao.models.folder import read_config
     from sibao.nn.decoder import Decoder
     from sibao.nn.encoder import Encoder
     from sibao.nn.seq2seq import Seq2Seq
@@ -171,7 +247,9 @@ def _serve(name: str, network: Network, tokenizer: Tokenizer, folder: Path) -> M
     if isinstance(network, Encoder):
         return EncoderModel(name, network, tokenizer)
     if isinstance(network, Decoder):
-        return LocalModel(name, build(network), tokenizer)
+        family = read_config(folder)[0]
+        engine = build(network, family=family, kv_cache=how.kv_cache, deterministic=how.deterministic)
+        return LocalModel(name, engine, tokenizer)
     if isinstance(network, Seq2Seq):
-        return Seq2SeqModel(name, network, tokenizer, read_known(folder, network, tokenizer))
+        return Seq2SeqModel(name, build_pair(network), tokenizer, read_known(folder, network, tokenizer))
     raise ModelError(f"{name} holds a {type(network).__name__}, which nothing here answers with")

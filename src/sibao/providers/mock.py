@@ -69,8 +69,9 @@ class MockModel:
         if self._kind in FAILURES:
             status, retryable, message = FAILURES[self._kind]
             raise ProviderError(f"{self.name}: {message}", retryable=retryable, status=status)
-        if options.response_format is not None:
-            raise BadInput(f"{self.name} does not know response_format", hint="leave it out, or take another model")
+        for field in ("response_format", "adapter"):
+            if getattr(options, field) is not None:
+                raise BadInput(f"{self.name} does not know {field}", hint="leave it out, or take another model")
         if options.max_tokens < 1:
             raise BadInput(f"max_tokens is {options.max_tokens}, at least 1 is needed")
         started = time.perf_counter()

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from sibao.core.errors import BadInput, MissingPackage, ModelError
 from sibao.core.types import Completion, GenerateOptions, Prompt, Scored
-from sibao.providers._beams import refuse_chance
+from sibao.providers._answers import Answer, refuse_chance
 from sibao.providers._control import control, refuse_control
 from sibao.providers._precision import SMALL
-from sibao.providers.local import Answer, LocalModel
+from sibao.providers.local import LocalModel
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -185,6 +185,7 @@ class TransformersModel(LocalModel):
             stop_ids=frozenset(self.tokenizer.eos_ids),
             max_tokens=options.max_tokens,
             constraint=constraint,
+            adapter=options.adapter,
             seen=seen.inputs,
         )
         return Answer(request, StreamDecoder(self.tokenizer, options.stop))
