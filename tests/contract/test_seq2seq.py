@@ -13,6 +13,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from sibao.core.errors import ModelError
+from sibao.engine.build import build
+from sibao.engine.native.library import missing
+from sibao.engine.native.pair_runner import NativePairRunner
 from sibao.engine.pair_runner import TorchPairRunner
 from sibao.engine.runner import Source, Step
 from sibao.models.folder import family_of, load_model, load_network, read_config, save_model
@@ -76,6 +79,12 @@ def loaded(folder: Path, dtype: torch.dtype | None = None) -> Seq2Seq:
     return model
 
 
+WAYS = [
+    pytest.param(
+        True, id="kernels", marks=pytest.mark.skipif(bool(missing()), reason=missing() or "there are kernels")
+    ),
+    pytest.param(False, id="operators"),
+]
 SOURCE, TARGET = some_ids(3, 30, 0), some_ids(3, 17, 1)
 MASK = torch.arange(30)[None] < torch.tensor([30, 11, 23])[:, None]
 
@@ -108,8 +117,11 @@ def test_bfloat16_stays_within_its_rounding(name: str, extra: dict[str, Any], tm
 class Blocks:
     """Answers that a runner reads token by token: three sources, and for each answer a block of its own."""
 
-    def __init__(self, model: Seq2Seq, answers: int) -> None:
-        self.runner, lengths = TorchPairRunner(model, 3 + answers), MASK.sum(1).tolist()
+    def __init__(self, model: Seq2Seq, answers: int, kernels: bool, precision: str = "fp32") -> None:
+        size = NativePairRunner.block_bytes(model.config, precision)
+        engine = build(model, kernels=kernels, precision=precision, cache_bytes=(3 + answers) * size, threads=2)
+        self.runner, lengths = engine.runner, MASK.sum(1).tolist()
+        assert isinstance(self.runner, NativePairRunner if kernels else TorchPairRunner)
         self.sources = [Source(tuple(SOURCE[i, :n].tolist()), array("i", [i])) for i, n in enumerate(lengths)]
         self.tables = [[3 + i] for i in range(answers)]
         self.read, self.at = False, 0
@@ -120,32 +132,46 @@ class Blocks:
         for token, table, source in zip(ids, self.tables, of, strict=True):
             step.add([token], self.at, table, range(1), source=self.sources[source])
         self.read, self.at = True, self.at + 1
-        return self.runner.logits(step)
+        return self.runner.logits(step).clone()
 
 
 @pytest.mark.parametrize(("name", "extra"), SHAPES, ids=IDS)
+@pytest.mark.parametrize("kernels", WAYS)
 @torch.inference_mode()
-def test_cached_is_uncached(name: str, extra: dict[str, Any], tmp_path: Path) -> None:
+def test_cached_is_uncached(name: str, extra: dict[str, Any], kernels: bool, tmp_path: Path) -> None:
     peer_model(name, extra).save_pretrained(tmp_path)
     model = loaded(tmp_path)
-    want, blocks = own_logits(model, SOURCE, MASK, TARGET), Blocks(model, 3)
+    want, blocks = own_logits(model, SOURCE, MASK, TARGET), Blocks(model, 3, kernels)
     got = torch.stack([blocks.step(TARGET[:, t].tolist(), [0, 1, 2]) for t in range(17)], 1)
     assert (want - got).abs().max() <= 1e-4
 
 
 @pytest.mark.parametrize(("name", "extra"), TINY, ids=lambda v: v if isinstance(v, str) else "")
+@pytest.mark.parametrize("kernels", WAYS)
 @torch.inference_mode()
-def test_several_answers_share_one_source(name: str, extra: dict[str, Any], tmp_path: Path) -> None:
+def test_several_answers_share_one_source(name: str, extra: dict[str, Any], kernels: bool, tmp_path: Path) -> None:
     """Answers that go on from others mid-way, in copies of their blocks, are the answers computed alone."""
     peer_model(name, extra).save_pretrained(tmp_path)
     model, answers, of = loaded(tmp_path), some_ids(6, 8, 3), [0, 0, 1, 1, 2, 2]
-    parents, blocks = torch.tensor([0, 0, 3, 3, 4, 5]), Blocks(model, 6)
+    parents, blocks = torch.tensor([0, 0, 3, 3, 4, 5]), Blocks(model, 6, kernels)
     for t in range(5):
         blocks.step(answers[:, t].tolist(), of)
     got = blocks.step(answers[:, 5].tolist(), of, copies=((3, 4, 5), (6, 5, 5)))
     rows = torch.cat((answers[parents, :5], answers[:, 5:6]), 1)
     want = own_logits(model, SOURCE.repeat_interleave(2, 0), MASK.repeat_interleave(2, 0), rows)[:, -1]
     assert (want - got).abs().max() <= 1e-4
+
+
+@pytest.mark.skipif(bool(missing()), reason=missing() or "there are kernels")
+@pytest.mark.parametrize(("precision", "share"), [("bf16", 0.02), ("int8", 0.03), ("int4", 0.25)])
+@torch.inference_mode()
+def test_smaller_numbers_stay_near(precision: str, share: float, tmp_path: Path) -> None:
+    """Mean error of a Marian's logits, as a share of their spread."""
+    peer_model("marian", {}).save_pretrained(tmp_path)
+    model = loaded(tmp_path)
+    want, blocks = own_logits(model, SOURCE, MASK, TARGET), Blocks(model, 3, kernels=True, precision=precision)
+    got = torch.stack([blocks.step(TARGET[:, t].tolist(), [0, 1, 2]) for t in range(17)], 1)
+    assert 0 < (want - got).abs().mean() <= share * want.std()
 
 
 @pytest.mark.parametrize(("name", "extra"), TINY, ids=lambda v: v if isinstance(v, str) else "")

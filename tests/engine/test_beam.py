@@ -12,13 +12,12 @@ import torch
 from sibao.core.errors import BadInput
 from sibao.core.types import Sampling
 from sibao.engine.build import build
-from sibao.engine.build_pair import build_pair
 from sibao.engine.engine import Engine
 from sibao.engine.pair_runner import padded
 from sibao.engine.request import Event, Request
 from sibao.engine.search import Search
 from sibao.models.base import Keys
-from sibao.models.folder import family_of, load_model, load_network
+from sibao.models.folder import family_of, load_network
 from sibao.nn.seq2seq import Seq2Seq
 
 NEW = 12
@@ -120,8 +119,10 @@ def some_rows(seed: int, sizes: tuple[int, ...]) -> list[list[int]]:
     return [torch.randint(2, 40, (n,), generator=generator).tolist() for n in sizes]
 
 
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, int], tuple[Any, Any]]:
+@pytest.fixture(scope="module", params=[None, False], ids=["kernels", "operators"])
+def models(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> dict[tuple[str, int], tuple[Any, Any]]:
     found = {}
     for family, seed in itertools.product(("t5", "marian", "llama"), (0, 1)):
         folder = tmp_path_factory.mktemp(f"{family}{seed}")
@@ -129,7 +130,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, int], tu
         model.save_pretrained(folder)
         found[family, seed] = (
             model,
-            build(load_model(folder)) if family == "llama" else build_pair(load_network(folder)),
+            build(load_network(folder), kernels=request.param),
         )
     return found
 
@@ -221,4 +222,4 @@ def test_tiny_shapes_can_be_read_without_files() -> None:
     """The fixtures above go through folders; the networks do not need them."""
     model = Seq2Seq(family_of("marian").read(Keys(family_of("marian").TINY))).eval()
     model.initialize(0)
-    assert len(own_generate(build_pair(model), [[4, 5]], Search(max_tokens=3, eos_ids=(1,), beams=2))[0]) <= 3
+    assert len(own_generate(build(model), [[4, 5]], Search(max_tokens=3, eos_ids=(1,), beams=2))[0]) <= 3

@@ -51,7 +51,8 @@ def test_the_same_answers_with_a_draft_model(
 
 
 def test_without_kernels_too(qwen_folder: Path, gpt2_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sibao.engine.build.missing", lambda: "none today")
+    for name in ("missing", "missing_now"):
+        monkeypatch.setattr(f"sibao.engine.build.{name}", lambda: "none today")
     wanted = [one.text for one in local(qwen_folder, speculate=False).generate(PROMPTS, GenerateOptions(20))]
     model = local(qwen_folder, draft=str(gpt2_folder))
     assert isinstance(model.engine.runner, TorchRunner) and model.engine.runner.device == torch.device("cpu")
@@ -97,7 +98,9 @@ def test_where_keys_and_values_have_one_precision(qwen_folder: Path) -> None:
         load(str(qwen_folder), kv_cache="fp8")
     with pytest.raises(BadInput, match="does not run in this process"):
         load("mock:echo", kv_cache="int8")
-    with pytest.raises(BadInput, match=r"kv_cache is for decoders on Sibao's own engine; .* runs through Transformers"):
+    with pytest.raises(
+        BadInput, match=r"kv_cache is for models that write on Sibao's own engine; .* runs through Transformers"
+    ):
         load(f"transformers:{qwen_folder}", kv_cache="bf16")
-    with pytest.raises(BadInput, match="kv_cache is for decoders on Sibao's own engine; "):
+    with pytest.raises(BadInput, match="kv_cache is for models that write on Sibao's own engine; "):
         load(str(peer("bert", 0)[1]), kv_cache="int8")

@@ -82,7 +82,7 @@ def test_devices(qwen_folder: Path) -> None:
         load(str(qwen_folder), device="cuda", precision="int8")
     with pytest.raises(BadInput, match="runs on the CPU: int8 keys and values"):
         load(str(qwen_folder), device="cuda", kv_cache="int8")
-    with pytest.raises(BadInput, match="device is for decoders on Sibao's own engine"):
+    with pytest.raises(BadInput, match="device is for models that write on Sibao's own engine"):
         load("mock:echo", device="cuda")
     model: Any = load(str(qwen_folder), device="cpu")
     assert model.engine.runner.device == torch.device("cpu")
@@ -101,7 +101,7 @@ def test_deterministic_models_answer_alike_alone_and_together(qwen_folder: Path,
 
 
 def test_what_cannot_be_deterministic_is_refused(qwen_folder: Path) -> None:
-    with pytest.raises(BadInput, match="deterministic is for decoders on Sibao's own engine"):
+    with pytest.raises(BadInput, match="deterministic is for models that write on Sibao's own engine"):
         load("mock:echo", deterministic=True)
     # half precision has no kernels: PyTorch's operators compute
     model: Any = load(str(qwen_folder), precision="fp16", deterministic=True)

@@ -16,6 +16,7 @@ from tests.training.small import logged, run_folder, write_corpus
 import sibao
 from sibao.core.errors import BadInput, ConfigError, ContextOverflow, DataError, ModelError
 from sibao.core.types import GenerateOptions, Sampling, Scorer
+from sibao.engine.native.library import missing
 from sibao.models.folder import load_network
 from sibao.nn.seq2seq import Seq2Seq
 from sibao.text.pack import TokenFile
@@ -290,3 +291,26 @@ def test_what_cannot_be_trained_is_said_before_the_first_step(
     file.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows * 30), encoding="utf-8")
     with pytest.raises(error, match=message):
         pretrain(recipe(objective, family, file, **changes), quiet=True)
+
+
+@pytest.mark.skipif(bool(missing()), reason=missing() or "there are kernels")
+@pytest.mark.parametrize("precision", ["int8", "int4"])
+def test_a_translator_in_whole_numbers(
+    translator: Path, precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Packed on the first load and mapped on the second; near what full precision says, and the same in any company."""
+    monkeypatch.setenv("SIBAO_HOME", str(tmp_path))
+    full: Any = sibao.load(str(translator), precision="fp32")
+    first: Any = sibao.load(str(translator), precision=precision)
+    (packed,) = (tmp_path / "cache" / "packed").iterdir()
+    written = packed.stat().st_mtime_ns
+    again: Any = sibao.load(str(translator), precision=precision, deterministic=True)
+    assert packed.stat().st_mtime_ns == written and again.engine.runner.exact
+    assert again.engine.runner.weights.nbytes < full.engine.runner.weights.nbytes / 3
+    options = GenerateOptions(12, Sampling(num_beams=3))
+    texts = [one.text for one in first.generate(TEXTS, options)]
+    assert texts == [one.text for one in again.generate(TEXTS, options)]
+    assert texts == [again.generate([text], options)[0].text for text in TEXTS]
+    pairs = list(zip(TEXTS, ["Two boys play.", "一个人", "Red flowers."], strict=True))
+    for near, exact in zip(again.score(pairs), full.score(pairs), strict=True):
+        assert near.loglikelihood == pytest.approx(exact.loglikelihood, rel=0.02 if precision == "int8" else 0.15)

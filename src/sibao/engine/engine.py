@@ -13,64 +13,27 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import deque
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from sibao.core.errors import BadInput, ModelError, SibaoError
-from sibao.core.types import FinishReason
 from sibao.engine import sampling
 from sibao.engine.admission import check_request, check_sequences
 from sibao.engine.blocks import BlockPool
 from sibao.engine.control import adjusted, prepare
 from sibao.engine.group import broken, candidates
 from sibao.engine.job import Job, Piece
-from sibao.engine.request import Event, Request, SequenceScore, TokenScore
+from sibao.engine.request import Event, Request, SequenceScore
 from sibao.engine.runner import Runner, Step
 from sibao.engine.scheduler import Scheduler
 from sibao.engine.scoring import likelihoods
 from sibao.engine.speculation import Guesser, Lookups
 from sibao.engine.stream import Stream
+from sibao.engine.writing import Writing
 from sibao.nn.network import Network
-
-
-@dataclass
-class Writing:
-    """What one step brings a request: the tokens chosen so far, up to the first that was not guessed.
-
-    ``row``: of the logits that the next token is chosen from; ``right``: guesses that were right.
-    """
-
-    piece: Piece
-    row: int
-    tokens: list[int] = field(default_factory=list)
-    scores: list[TokenScore] = field(default_factory=list)
-    reason: FinishReason | None = None
-    error: str = ""
-    right: int = 0
-    on: bool = True
-
-    def take(self, token: int | Exception | str, logits_V: Tensor) -> None:
-        """Account for a chosen token, or for what went wrong."""
-        job = self.piece.job
-        if not isinstance(token, int):
-            self.reason, self.error, self.on = "error", str(token), False
-            return
-        if token in job.request.stop_ids:
-            self.reason, self.on = "stop", False
-            return
-        job.ids.append(token)
-        self.tokens.append(token)
-        if (wanted := job.request.sampling.logprobs) is not None:
-            self.scores.append(sampling.token_score(logits_V, token, wanted))
-        if job.answered == job.request.max_tokens:
-            self.reason = "length"
-        guessed = self.piece.guessed
-        self.on = self.reason is None and self.right < len(guessed) and token == guessed[self.right]
-        if self.on:
-            self.right, self.row = self.right + 1, self.row + 1
 
 
 @dataclass
@@ -102,9 +65,11 @@ class Engine:
         if max_batch < 1:
             raise BadInput(f"max_batch is {max_batch}, at least 1 is needed")
         self.runner, self.config = runner, runner.config
-        self.guesser: Guesser | None = guesser or (Lookups() if runner.exact else None)
+        self._guesser, self.speculate = guesser, True
         pool = BlockPool(runner.blocks, runner.blocks if cache_blocks is None else cache_blocks)
         self._scheduler = Scheduler(max_batch, pool)
+        self.better: Callable[[], Engine | None] | None = None
+        """Asked while nothing runs: an engine that computes the same faster, from then on in place of this one."""
         self.counts = Counts()
         self._lock = threading.RLock()
         self._outboxes: dict[str, deque[Event]] = {}
@@ -124,8 +89,26 @@ class Engine:
     def add(self, request: Request) -> None:
         """Queue a request; its events come from ``step``. Raises what ``check`` raises."""
         with self._lock:
+            self._improve()
             self.check(request)
             self._scheduler.add(Job(request, sampling.make_generator(request.sampling.seed)))
+
+    def _improve(self) -> None:
+        if self.better is None or self.busy:
+            return
+        if (found := self.better()) is not None:
+            self.runner, self._scheduler, self.better = found.runner, found._scheduler, None
+
+    @property
+    def guesser(self) -> Guesser | None:
+        """What guesses tokens that are read along: who was given, else the text itself, where the runner is exact."""
+        if self._guesser is None and self.speculate and self.runner.exact:
+            self._guesser = Lookups()
+        return self._guesser if self.speculate else None
+
+    @guesser.setter
+    def guesser(self, guesser: Guesser | None) -> None:
+        self._guesser, self.speculate = guesser, guesser is not None
 
     def submit(self, *requests: Request) -> Stream:
         """Queue requests and iterate over their events, as they come, until all are finished.

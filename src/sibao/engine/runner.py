@@ -97,7 +97,7 @@ class Runner(Protocol):
         ...
 
     def logits(self, step: Step) -> Tensor:
-        """Scores of the next token after each wanted one, float32 [W, V]."""
+        """Scores of the next token after each wanted one, float32 [W, V]. They hold until the next call."""
         ...
 
     def hidden(self, step: Step) -> Tensor:
@@ -105,7 +105,7 @@ class Runner(Protocol):
         ...
 
     def head(self, hidden_WD: Tensor) -> Tensor:
-        """Scores [W, V], float32, from hidden states."""
+        """Scores [W, V], float32, from hidden states. They hold until the next call."""
         ...
 
 

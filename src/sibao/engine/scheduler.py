@@ -78,7 +78,8 @@ class Scheduler:
         in the same step may share them."""
         self._planned.clear()
         self.sources.unread.clear()
-        writing = [job for job in self.running if job.unread == 1]
+        # texts of one search side by side: they look at the same source
+        writing = sorted((job for job in self.running if job.unread == 1), key=lambda job: job.arrival)
         most = max(0, GUESSES - len(writing)) // max(1, len(writing))
         alone = [job for job in writing if job.group is None]
         guesses = guess(alone, most) if guess is not None and most else {}
@@ -94,7 +95,8 @@ class Scheduler:
             if piece := self._piece(started, max(1, left)):
                 pieces.append(piece)
                 left -= piece.stop - piece.start
-        return [piece for piece in pieces if piece.job in self.running]
+        # one that gave way, and perhaps began anew at once, has left this step's plan
+        return [piece for piece in pieces if self._planned.get(piece.job) is piece]
 
     def failed(self, pieces: list[Piece]) -> None:
         """A step did not happen: what it should have kept is not there."""

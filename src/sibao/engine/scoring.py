@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from sibao.engine.likeliest import likeliest
 from sibao.engine.runner import Runner, vocabulary
 
 LOGIT_BYTES = 64 << 20
@@ -21,7 +22,7 @@ def likelihoods(runner: Runner, hidden_ND: Tensor, targets: Sequence[int]) -> tu
     greedy: list[bool] = []
     for hidden, target in zip(hidden_ND.split(piece), target_N.split(piece), strict=True):
         logits = runner.head(hidden)
-        chosen = logits.gather(-1, target[:, None])[:, 0]
-        logprobs += (chosen - logits.logsumexp(-1)).tolist()
-        greedy += (logits.argmax(-1) == target).tolist()
+        best = likeliest(logits, 1)
+        logprobs += (logits.gather(-1, target[:, None])[:, 0] - best.totals).tolist()
+        greedy += (best.ids[:, 0] == target).tolist()
     return logprobs, greedy

@@ -34,7 +34,7 @@ def refuse_elsewhere(device: str, deterministic: bool, what: str) -> None:
     """
     for name, asked in (("device", device not in ("auto", "cpu")), ("deterministic", deterministic)):
         if asked:
-            raise BadInput(f"{name} is for decoders on Sibao's own engine; {what}", hint="leave it out")
+            raise BadInput(f"{name} is for models that write on Sibao's own engine; {what}", hint="leave it out")
 
 
 def place(asked: str, why_cpu: str, weight_bytes: int, name: str) -> torch.device:

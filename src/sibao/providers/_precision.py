@@ -21,7 +21,7 @@ def refuse_integers(precision: str, what: str) -> None:
     """
     if precision in INTEGERS:
         raise BadInput(
-            f"{precision} is for decoders on Sibao's own engine; {what}", hint="use auto, fp32, bf16 or fp16"
+            f"{precision} is for models that write on Sibao's own engine; {what}", hint="use auto, fp32, bf16 or fp16"
         )
 
 
@@ -32,4 +32,4 @@ def refuse_kv_cache(kv_cache: str, what: str) -> None:
         what: the model, with the reason.
     """
     if kv_cache != "auto":
-        raise BadInput(f"kv_cache is for decoders on Sibao's own engine; {what}", hint="leave it out")
+        raise BadInput(f"kv_cache is for models that write on Sibao's own engine; {what}", hint="leave it out")

@@ -14,7 +14,7 @@ from sibao.engine.engine import Engine
 from sibao.engine.request import Request, SequenceScore, check_sampling
 from sibao.metrics.perplexity import rolling_windows
 from sibao.models.weights import read_json
-from sibao.nn.seq2seq import Seq2Seq
+from sibao.nn.seq2seq_config import Seq2SeqConfig
 from sibao.providers._answers import Answer, answered, deltas, refuse_chance
 from sibao.providers._control import refuse_control
 from sibao.providers._embed import Pooling, texts_of, vectors
@@ -36,7 +36,7 @@ class Known:
     form: SourceForm
 
 
-def read_known(folder: Path, model: Seq2Seq, tokenizer: Tokenizer) -> Known:
+def read_known(folder: Path, shape: Seq2SeqConfig, tokenizer: Tokenizer) -> Known:
     """Generation defaults, and the words that the model wants before its sources.
 
     Raises:
@@ -49,7 +49,7 @@ def read_known(folder: Path, model: Seq2Seq, tokenizer: Tokenizer) -> Known:
         if isinstance(settings, dict) and isinstance(settings.get("prefix"), str):
             found[kind] = settings["prefix"]
     form = SourceForm(found, SENTENCES.get(str(config.get("model_type"))))
-    return Known(read_defaults(folder, model.config.eos_token_id), form)
+    return Known(read_defaults(folder, shape.eos_token_id), form)
 
 
 class Seq2SeqModel:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from sibao.nn.config import DecoderConfig
     from sibao.nn.decoder import Decoder
     from sibao.nn.network import Network
+    from sibao.nn.seq2seq import Seq2Seq
+    from sibao.nn.seq2seq_config import Seq2SeqConfig
     from sibao.text.tokenizer import Tokenizer
 
 log = logging.getLogger("sibao.load")
@@ -160,7 +162,7 @@ def _local(name: str, how: How) -> Model:
     from sibao.models.folder import load_network, quantized_form, read_config, refuse_unfit
     from sibao.models.names import Source, resolve
     from sibao.nn.config import DecoderConfig
-    from sibao.providers.local import LocalModel
+    from sibao.nn.seq2seq_config import Seq2SeqConfig
     from sibao.text._limits import refuse_larger
     from sibao.text.tokenizer import Tokenizer
 
@@ -179,15 +181,15 @@ def _local(name: str, how: How) -> Model:
     folder = how.adapter if how.adapter is not None else source.adapter
     if precision == "auto":
         precision = quantized_form(source.folder) or precision
-    if not isinstance(config, DecoderConfig):
-        refuse_integers(precision, f"{name} is none")
-        refuse_kv_cache(how.kv_cache, f"{name} is none")
+    if not isinstance(config, DecoderConfig | Seq2SeqConfig):
+        refuse_integers(precision, f"{name} writes nothing")
+        refuse_kv_cache(how.kv_cache, f"{name} writes nothing")
     tokenizer = Tokenizer.load(source.folder)
     refuse_larger(tokenizer.backend, config.vocab_size, source.folder)
-    if precision in INTEGERS and isinstance(config, DecoderConfig):
+    if precision in INTEGERS and isinstance(config, DecoderConfig | Seq2SeqConfig):
         place(how.device, f"{precision} is computed there", 0, name)
         source = Source(source.folder, None if folder is None else Path(folder))
-        return LocalModel(name, _in_integers(source, config, precision, how), tokenizer)
+        return _writer(name, _in_integers(source, config, precision, how), tokenizer, source.folder)
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
     model = load_network(source.folder, dtype)
     why_cpu = "int8 keys and values are computed there" if how.kv_cache == "int8" else ""
@@ -205,8 +207,8 @@ def _local(name: str, how: How) -> Model:
     return made
 
 
-def _in_integers(source: Source, config: DecoderConfig, precision: str, how: How) -> Engine:
-    """A decoder's engine in int8 or int4, from the cache of packed weights where it can be."""
+def _in_integers(source: Source, config: DecoderConfig | Seq2SeqConfig, precision: str, how: How) -> Engine:
+    """An engine in int8 or int4, from the cache of packed weights where it can be."""
     import torch
 
     from sibao.engine.build import Limits, build, build_packed, why_not
@@ -216,15 +218,15 @@ def _in_integers(source: Source, config: DecoderConfig, precision: str, how: How
 
     family = read_config(source.folder)[0]
 
-    def network() -> Decoder:
+    def network() -> Decoder | Seq2Seq:
         found: Any = load_network(source.folder, quantized=source.adapter is None)
         if source.adapter is not None:
             adapter.load_adapter(found, source.adapter, family)
-        made: Decoder = found.eval()
+        made: Decoder | Seq2Seq = found.eval()
         return made
 
-    if why_not(config, precision, torch.device("cpu")):
-        exact = how.deterministic
+    exact = how.deterministic
+    if why_not(config, precision, torch.device("cpu"), wait=exact or how.kv_cache == "int8"):
         return build(network(), family=family, precision=precision, kv_cache=how.kv_cache, deterministic=exact)
     files = [*weight_files(source.folder)]
     if source.adapter is not None:
@@ -235,21 +237,27 @@ def _in_integers(source: Source, config: DecoderConfig, precision: str, how: How
 def _serve(name: str, network: Network, tokenizer: Tokenizer, folder: Path, how: How) -> Model:
     """The network as a model, by its architecture."""
     from sibao.engine.build import build
-    from sibao.engine.build_pair import build_pair
     from sibao.models.folder import read_config
     from sibao.nn.decoder import Decoder
     from sibao.nn.encoder import Encoder
     from sibao.nn.seq2seq import Seq2Seq
     from sibao.providers._encoder import EncoderModel
-    from sibao.providers._seq2seq import Seq2SeqModel, read_known
-    from sibao.providers.local import LocalModel
 
     if isinstance(network, Encoder):
         return EncoderModel(name, network, tokenizer)
-    if isinstance(network, Decoder):
+    if isinstance(network, Decoder | Seq2Seq):
         family = read_config(folder)[0]
         engine = build(network, family=family, kv_cache=how.kv_cache, deterministic=how.deterministic)
-        return LocalModel(name, engine, tokenizer)
-    if isinstance(network, Seq2Seq):
-        return Seq2SeqModel(name, build_pair(network), tokenizer, read_known(folder, network, tokenizer))
+        return _writer(name, engine, tokenizer, folder)
     raise ModelError(f"{name} holds a {type(network).__name__}, which nothing here answers with")
+
+
+def _writer(name: str, engine: Engine, tokenizer: Tokenizer, folder: Path) -> Model:
+    """A model that writes, of either kind."""
+    from sibao.nn.seq2seq_config import Seq2SeqConfig
+    from sibao.providers._seq2seq import Seq2SeqModel, read_known
+    from sibao.providers.local import LocalModel
+
+    if isinstance(engine.config, Seq2SeqConfig):
+        return Seq2SeqModel(name, engine, tokenizer, read_known(folder, engine.config, tokenizer))
+    return LocalModel(name, engine, tokenizer)

@@ -48,7 +48,7 @@ def sources(recipe: Recipe, tokenizer: Tokenizer, files: Files) -> tuple[RowSour
 def samples(recipe: Recipe, model: Network, tokenizer: Tokenizer) -> Samples:
     """The model's answers to the recipe's prompts."""
     from sibao.core.types import SourceForm
-    from sibao.engine.build_pair import build_pair
+    from sibao.engine.build import build
     from sibao.providers._generation import Defaults
     from sibao.providers._seq2seq import Known, Seq2SeqModel
 
@@ -56,7 +56,7 @@ def samples(recipe: Recipe, model: Network, tokenizer: Tokenizer) -> Samples:
         if not isinstance(model, Seq2Seq):
             return ()
         known = Known(Defaults((model.config.eos_token_id,)), SourceForm())
-        answers = Seq2SeqModel(recipe.run.name, build_pair(model), tokenizer, known).generate(
+        answers = Seq2SeqModel(recipe.run.name, build(model), tokenizer, known).generate(
             list(recipe.run.samples), GenerateOptions(min(40, model.config.max_position_embeddings), Sampling())
         )
         return tuple(f"{prompt} → {answer.text}" for prompt, answer in zip(recipe.run.samples, answers, strict=True))

@@ -32,7 +32,7 @@ def logits_of(runner: Runner, rows: Sequence[Sequence[int]], piece: int = 1000) 
             if part:
                 step.add(list(part), start, places[i], range(len(part)))
                 taken.append((i, len(part)))
-        parts = runner.logits(step).split([size for _, size in taken])
+        parts = runner.logits(step).clone().split([size for _, size in taken])
         for (i, _), logits in zip(taken, parts, strict=True):
             found[i].append(logits)
     return [torch.cat(parts) for parts in found]

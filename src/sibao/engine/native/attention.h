@@ -67,10 +67,11 @@ template <class T> static inline void keep(const Cache& c, int block, int slot, 
     for (int e = E; e < c.size; ++e) values[place_of<T>(e, c.size)] = kept<T>(0.f);
 }
 
-// What a tile of queries sees: row r stands at position at[r] and looks back at most `window` positions (0: all).
+// What a tile of queries sees: row r sees keys up to position at[r], and of these at most the last `window` (0: all).
 struct Seen {
     const int32_t* blocks;  // of the sequence, in order
     const int32_t* at;
+    const float* const* bias;  // [rows]: what is added to the score of each position, or nothing
     int32_t window;
     float scale, cap;  // cap 0: none
 };
@@ -135,6 +136,7 @@ static void attend(const Cache& c, int head, const Seen& seen, const float* cons
                 low[r] = hyperbolic_tangent(low[r] / seen.cap) * seen.cap;
                 high[r] = hyperbolic_tangent(high[r] / seen.cap) * seen.cap;
             }
+            if (seen.bias) low[r] += load<F>(seen.bias[r] + b * BLOCK), high[r] += load<F>(seen.bias[r] + b * BLOCK + LANES);
             int end = seen.at[r] - b * BLOCK, start = seen.window ? end - seen.window + 1 : 0;  // slots start..end are seen
             if (end < BLOCK - 1 || start > 0) {
                 F never = F{} - INFINITY;

@@ -1,4 +1,5 @@
-// One step of a decoder over a ragged batch: any number of new tokens of any number of sequences, in one pass.
+// One step of a decoder over a ragged batch: any number of new tokens of any number of sequences, in one pass. An encoder is
+// the same with all of a sequence seen from everywhere; the decoder beside it also looks at what the encoder made of a source.
 //
 // All threads walk through the layers together and split each operation; barriers stand where one needs what another made.
 // M tokens, D width, H query heads, K key/value heads, E their size, N inner width of the feed-forward.
@@ -6,6 +7,7 @@
 #include <atomic>
 #include "attention.h"
 #include "matrix.h"
+#include "rank.h"
 
 extern "C" {
 
@@ -18,6 +20,8 @@ struct Layer {
     Matrix qkv[3], out, gate_up[2], down;  // gate_up: where there is no gate, the second is empty
     int32_t window, local;           // positions seen (0: all); whether the second table of rotations holds
     uint8_t* cache;
+    Norm before_cross, after_cross;  // of the part that looks at a source, where there is one
+    Matrix cross_query, cross[2], cross_out;  // cross: keys and values of the source
 };
 
 struct Model {
@@ -31,7 +35,10 @@ struct Model {
     const float *cos, *sin, *local_cos, *local_sin;  // [positions, rotated]
     Norm last;
     Matrix head;
-    int32_t half_embedding, unused;
+    int32_t half_embedding;
+    int32_t norm_sums;           // norms stand behind each sum: x = norm(x + part(x))
+    const float* distances;      // [H, 2 · reach + BLOCK]: what is added to the score of key p for query q, at p - q + reach - 1
+    int64_t reach;
 };
 
 // A low-rank change beside a weight [n, k]: y = stretch · (W x + scale · B A x); no stretch: 1. A bias is not stretched.
@@ -50,7 +57,9 @@ struct Batch {
     const int32_t *output;        // [outputs]: tokens whose results are wanted
     float *hidden, *logits;       // [outputs, D] after the last norm; [outputs, vocab]; each may be nothing
     const Low* const* adapters;   // [tokens] of tables [layers, SITES]; nothing: no token has one
-    int32_t rank, unused;         // the largest
+    int32_t rank, source_width;   // rank: the largest
+    const int32_t *sees;          // [tokens]: the last position that each one sees; nothing: its own
+    const int32_t *source_blocks, *source_length;  // [sequences, source_width], [sequences]: what each one looks at
 };
 
 }
@@ -58,7 +67,7 @@ struct Batch {
 namespace {
 
 enum { RMS, LAYER };
-enum { SILU, GELU_TANH, GELU };
+enum { SILU, GELU_TANH, GELU, RELU };
 
 void normalize(const Model& m, const Norm& norm, const float* x, float* y, int size) {
     if (!norm.weight) {
@@ -99,6 +108,7 @@ void rotate(const float* cos, const float* sin, int width, float* x) {
 
 F activate(int kind, F x) {
     if (kind == SILU) return x / (1.f + exponential(-x));
+    if (kind == RELU) return x > 0 ? x : F{};
     if (kind == GELU_TANH) return 0.5f * x * (1.f + hyperbolic_tangent(0.7978845608f * (x + 0.044715f * x * x * x)));
     for (int i = 0; i < LANES; ++i) x[i] *= 0.5f * (1.f + std::erf(x[i] * 0.70710678f));
     return x;
@@ -124,7 +134,7 @@ struct Work {
     std::vector<uint8_t> bytes;
     std::vector<int32_t> groups;
     struct Tile { int32_t sequence, head, first, count; };
-    std::vector<Tile> tiles;
+    std::vector<Tile> tiles, source_tiles;
     std::vector<std::vector<uint8_t>> scratch;  // of each thread
 };
 
@@ -134,35 +144,49 @@ Rows rows_for(Work& work, const Matrix& w) {
 }
 
 // Query rows (token, head of the group) that meet the same keys, as many at a time as a tile of sums holds.
-void cut(const Model& m, const Batch& b, Work& work) {
+void cut(const Model& m, int sequence, int from, int to, std::vector<Work::Tile>& tiles) {
     int shared = m.H / m.K, tokens = std::max(1, ROWS / shared);
-    work.tiles.clear();
-    for (int s = 0; s < b.sequences; ++s)
-        for (int from = b.first[s]; from < b.first[s + 1]; from += tokens)
-            for (int head = 0; head < m.K; ++head) work.tiles.push_back({s, head, from, std::min(tokens, b.first[s + 1] - from)});
+    for (; from < to; from += tokens)
+        for (int head = 0; head < m.K; ++head) tiles.push_back({sequence, head, from, std::min(tokens, to - from)});
+}
+void cut(const Model& m, const Batch& b, Work& work) {
+    work.tiles.clear(), work.source_tiles.clear();
+    for (int s = 0; s < b.sequences; ++s) cut(m, s, b.first[s], b.first[s + 1], work.tiles);
+    for (int s = 0, next; b.source_blocks && s < b.sequences; s = next) {  // neighbours that look at the same source
+        auto block = [&](int i) { return b.source_blocks[int64_t(i) * b.source_width]; };
+        for (next = s + 1; next < b.sequences && block(next) == block(s);) ++next;
+        cut(m, s, b.first[s], b.first[next], work.source_tiles);
+    }
 }
 
-template <class T> void look(const Model& m, const Layer& layer, const Batch& b, Work& work, const Work::Tile& tile) {
+// What a tile of queries makes of the keys and values that it sees: its sequence's own, or those of its source.
+template <class T> void look(const Model& m, const Layer& layer, const Batch& b, Work& work, const Work::Tile& tile, bool across) {
     int shared = m.H / m.K, wide = (m.H + 2 * m.K) * m.E, size = up(m.E, LANES), rows = tile.count * shared;
     Cache cache{m.cache_kind, m.K, size, 0, layer.cache, m.block_bytes};
     alignas(64) float sums[ROWS][512];
+    const int32_t* blocks = across ? b.source_blocks + int64_t(tile.sequence) * b.source_width : b.blocks + int64_t(tile.sequence) * b.table_width;
     for (int start = 0; start < rows; start += ROWS) {
         int count = std::min(ROWS, rows - start);
-        const float* q[ROWS];
+        const float *q[ROWS], *bias[ROWS];
         float* out[ROWS];
         int32_t at[ROWS];
         for (int r = 0; r < count; ++r) {
             int token = tile.first + (start + r) / shared, head = tile.head * shared + (start + r) % shared;
-            q[r] = work.qkv.data() + int64_t(token) * wide + head * m.E;
-            at[r] = b.at[token], out[r] = sums[r];
+            q[r] = work.qkv.data() + int64_t(token) * wide + head * m.E, out[r] = sums[r];
+            at[r] = across ? b.source_length[tile.sequence] - 1 : b.sees ? b.sees[token] : b.at[token];
+            if (m.distances) bias[r] = m.distances + head * (2 * m.reach + BLOCK) + m.reach - 1 - b.at[token];
         }
-        Seen seen{b.blocks + int64_t(tile.sequence) * b.table_width, at, layer.window, m.scale, m.attention_cap};
+        Seen seen{blocks, at, m.distances && !across ? bias : nullptr, layer.window, m.scale, m.attention_cap};
         attend_of<T>(count, std::make_integer_sequence<int, ROWS>{})(cache, tile.head, seen, q, m.E, out);
         for (int r = 0; r < count; ++r) {
             int token = tile.first + (start + r) / shared, head = tile.head * shared + (start + r) % shared;
             std::memcpy(work.seen.data() + int64_t(token) * m.H * m.E + head * m.E, sums[r], m.E * sizeof(float));
         }
     }
+}
+
+template <class... A> void put(int kind, const A&... a) {
+    (kind == CACHE_INT8 ? keep<int8_t> : kind == CACHE_BF16 ? keep<uint16_t> : keep<float>)(a...);
 }
 
 // Norms, rotations, and keys and values into their slots: one (token, head) at a time.
@@ -177,8 +201,7 @@ void place(const Model& m, const Layer& layer, const Batch& b, Work& work, const
     if (head < m.H) return;
     Cache cache{m.cache_kind, m.K, up(m.E, LANES), 0, layer.cache, m.block_bytes};
     int block = b.blocks[int64_t(sequence[t]) * b.table_width + b.at[t] / BLOCK];
-    auto put = m.cache_kind == CACHE_INT8 ? keep<int8_t> : m.cache_kind == CACHE_BF16 ? keep<uint16_t> : keep<float>;
-    put(cache, block, b.at[t] % BLOCK, head - m.H, x, x + m.K * m.E, m.E);
+    put(m.cache_kind, cache, block, b.at[t] % BLOCK, head - m.H, x, x + m.K * m.E, m.E);
 }
 
 void grow(Work& work, const Model& m, int64_t M, int threads) {
@@ -271,9 +294,45 @@ struct Pass {
         meet();
         each(b.tokens, [&](int t) {
             float *from = y + int64_t(t) * m.D, *to = work.x.data() + int64_t(t) * m.D;
-            normalize(m, norm, from, from, m.D);
+            if (!m.norm_sums) normalize(m, norm, from, from, m.D);
             for (int i = 0; i < m.D; ++i) to[i] += from[i];
+            if (m.norm_sums) normalize(m, norm, to, to, m.D);
         });
+    }
+    // x += out · attention, once queries, keys and values are there.
+    void attend(int number, const Matrix& out, const Norm& norm, bool across) const {
+        const Layer& l = m.layer[number];
+        const auto& tiles = across ? work.source_tiles : work.tiles;
+        if (thread == 0) next = 0;
+        meet();
+        auto see = m.cache_kind == CACHE_INT8 ? look<int8_t> : m.cache_kind == CACHE_BF16 ? look<uint16_t> : look<float>;
+        for (int i; (i = next++) < (int)tiles.size();) see(m, l, b, work, tiles[i], across);
+        meet();
+        Rows rows = rows_for(work, out);
+        each(b.tokens, [&](int t) { prepare(rows, t, work.seen.data() + int64_t(t) * m.H * m.E); });
+        meet();
+        add(number, OUT, out, norm, work.seen.data(), m.H * m.E);
+        meet();
+    }
+    // Keys and values of sources, [tokens, D] as their encoder made them, into the blocks that every layer looks at.
+    void remember(const float* memory) const {
+        Rows rows = rows_for(work, m.layer->cross[0]);
+        each(b.tokens, [&](int t) { prepare(rows, t, memory + int64_t(t) * m.D); });
+        meet();
+        int half = m.K * m.E;
+        for (int i = 0; i < m.layers; ++i) {
+            const Layer& l = m.layer[i];
+            product(l.cross, 2, b.tokens, work.qkv.data(), 2 * half, false);
+            meet();
+            Cache cache{m.cache_kind, m.K, up(m.E, LANES), 0, l.cache, m.block_bytes};
+            each(b.tokens * m.K, [&](int job) {
+                int t = job / m.K, head = job % m.K;
+                const float* keys = work.qkv.data() + int64_t(t) * 2 * half + head * m.E;
+                int block = b.blocks[int64_t(sequence[t]) * b.table_width + b.at[t] / BLOCK];
+                put(m.cache_kind, cache, block, b.at[t] % BLOCK, head, keys, keys + half, m.E);
+            });
+            meet();
+        }
     }
     void layer(int number) const {
         const Layer& l = m.layer[number];
@@ -282,22 +341,19 @@ struct Pass {
         meet();
         adapted(number, QUERY, l.qkv, 3, work.plain.data(), m.D, work.qkv.data(), wide, false);
         meet();
-        if (thread == 0) next = 0;
         each(b.tokens * (m.H + m.K), [&](int job) { place(m, l, b, work, sequence, job); });
-        meet();
-        auto see = m.cache_kind == CACHE_INT8 ? look<int8_t> : m.cache_kind == CACHE_BF16 ? look<uint16_t> : look<float>;
-        for (int i; (i = next++) < (int)work.tiles.size();) see(m, l, b, work, work.tiles[i]);
-        meet();
-        Rows rows = rows_for(work, l.out);
-        each(b.tokens, [&](int t) { prepare(rows, t, work.seen.data() + int64_t(t) * m.H * m.E); });
-        meet();
-        add(number, OUT, l.out, l.after_attention, work.seen.data(), m.H * m.E);
-        meet();
+        attend(number, l.out, l.after_attention, false);
+        if (l.cross_query.data) {
+            norm_rows(l.before_cross, l.cross_query);
+            meet();
+            product(&l.cross_query, 1, b.tokens, work.qkv.data(), wide, false);
+            attend(number, l.cross_out, l.after_cross, true);
+        }
         norm_rows(l.before_feed, l.gate_up[0]);
         meet();
         adapted(number, m.gated ? GATE : UP, l.gate_up, m.gated ? 2 : 1, work.plain.data(), m.D, work.inner.data(), inner, false);
         meet();
-        rows = rows_for(work, l.down);
+        Rows rows = rows_for(work, l.down);
         each(b.tokens, [&](int t) {
             float *gate = work.inner.data() + int64_t(t) * inner, *up_ = m.gated ? gate + m.N : nullptr;
             int i = 0;
@@ -341,33 +397,50 @@ extern "C" {
 Work* sibao_work() { return new Work; }
 void sibao_free(Work* work) { delete work; }
 
-void sibao_forward(const Model* m, const Batch* b, Work* work, int threads) {
-    grow(*work, *m, std::max(b->tokens, b->outputs), threads);
-    if (b->adapters) work->low.resize(int64_t(b->tokens) * 3 * b->rank);
-    cut(*m, *b, *work);
-    std::vector<int32_t> sequence(b->tokens);
-    for (int s = 0; s < b->sequences; ++s)
-        for (int t = b->first[s]; t < b->first[s + 1]; ++t) sequence[t] = s;
+}
+
+// `work` runs on all threads, each with its pass over the batch.
+template <class Each> void together(const Model& m, const Batch& b, Work& work, int threads, Each body) {
+    grow(work, m, std::max(b.tokens, b.outputs), threads);
+    if (b.adapters) work.low.resize(int64_t(b.tokens) * 3 * b.rank);
+    std::vector<int32_t> sequence(b.tokens);
+    for (int s = 0; s < b.sequences; ++s)
+        for (int t = b.first[s]; t < b.first[s + 1]; ++t) sequence[t] = s;
     Meeting meeting;
     std::atomic<int> next{0};
 #pragma omp parallel num_threads(threads)
-    {
-        Pass pass{*m, *b, *work, sequence.data(), meeting, next, omp_get_thread_num(), omp_get_num_threads()};
+    body(Pass{m, b, work, sequence.data(), meeting, next, omp_get_thread_num(), omp_get_num_threads()});
+}
+
+extern "C" {
+
+void sibao_forward(const Model* m, const Batch* b, Work* work, int threads) {
+    cut(*m, *b, *work);
+    together(*m, *b, *work, threads, [&](const Pass& pass) {
         pass.each(b->tokens, [&](int t) { embed(*m, *b, t, work->x.data() + int64_t(t) * m->D); });
         pass.meet();
         for (int i = 0; i < m->layers; ++i) pass.layer(i);
         pass.finish();
-    }
+    });
+}
+
+// Keys and values of sources from `memory` [tokens, D]; of the batch: where each token belongs.
+void sibao_remember(const Model* m, const Batch* b, const float* memory, Work* work, int threads) {
+    together(*m, *b, *work, threads, [&](const Pass& pass) { pass.remember(memory); });
 }
 
 // logits [rows, vocab] from states [rows, D] after the last norm.
 void sibao_head(const Model* m, const float* states, int rows, float* logits, Work* work, int threads) {
-    grow(*work, *m, rows, threads);
     Batch none{};
-    Meeting meeting;
-    std::atomic<int> next{0};
-#pragma omp parallel num_threads(threads)
-    Pass{*m, none, *work, nullptr, meeting, next, omp_get_thread_num(), omp_get_num_threads()}.head(states, rows, logits);
+    none.outputs = rows;
+    together(*m, none, *work, threads, [&](const Pass& pass) { pass.head(states, rows, logits); });
+}
+
+// The `count` largest scores of each row, best first, with their places (of equals the first), and ln Σ e^score; a row that
+// holds what is no number has none of that for a sum. Each row's result comes from that row alone.
+void sibao_likeliest(const float* scores, int rows, int64_t width, int count, float* values, int64_t* places, float* totals, int threads) {
+#pragma omp parallel for num_threads(threads)
+    for (int r = 0; r < rows; ++r) rank(scores + r * width, width, count, values + int64_t(r) * count, places + int64_t(r) * count, totals + r);
 }
 
 // Pack rows of a weight [n, k] of floats (or bfloat16). `scale` and `offset` have room for whole panels.

@@ -7,9 +7,11 @@ import hashlib
 import logging
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import tempfile
+import time
 from ctypes import POINTER, Structure, c_float, c_int, c_int32, c_int64, c_void_p
 from functools import cache
 from pathlib import Path
@@ -19,6 +21,10 @@ from sibao.core.paths import cache_dir
 
 log = logging.getLogger("sibao.engine")
 SOURCE = Path(__file__).parent
+NO_COMPILER = "there is no C++ compiler (g++ or clang++)"
+COMPILING = "they are being compiled"
+PATIENCE = 600.0
+"""Seconds after which a compilation that neither ended nor failed is begun anew, and one that failed too."""
 CPUINFO = Path("/proc/cpuinfo")
 FLAGS = ("-std=c++20", "-O3", "-march=native", "-fopenmp", "-fPIC", "-shared", "-Wno-psabi")
 
@@ -49,6 +55,7 @@ class Layer(Structure):
         ("query", Norm), ("key", Norm),
         ("qkv", Matrix * 3), ("out", Matrix), ("gate_up", Matrix * 2), ("down", Matrix),
         ("window", c_int32), ("local", c_int32), ("cache", c_void_p),
+        ("before_cross", Norm), ("after_cross", Norm), ("cross_query", Matrix), ("cross", Matrix * 2), ("cross_out", Matrix),
     ]  # fmt: skip
 
 
@@ -61,7 +68,8 @@ class Model(Structure):
         *[(n, c_float) for n in ("norm_eps", "scale", "attention_cap", "logit_cap", "embedding_scale")],
         ("tied_head", c_int32), ("block_bytes", c_int64), ("layer", POINTER(Layer)),
         *[(n, c_void_p) for n in ("embedding", "positions", *ROTATIONS)],
-        ("last", Norm), ("head", Matrix), ("half_embedding", c_int32), ("unused", c_int32),
+        ("last", Norm), ("head", Matrix), ("half_embedding", c_int32), ("norm_sums", c_int32),
+        ("distances", c_void_p), ("reach", c_int64),
     ]  # fmt: skip
 
 
@@ -77,7 +85,8 @@ class Batch(Structure):
     _fields_ = [
         *[(n, c_int32) for n in ("tokens", "sequences", "table_width", "outputs")],
         *[(n, c_void_p) for n in ("ids", "at", "first", "blocks", "output", "hidden", "logits", "adapters")],
-        ("rank", c_int32), ("unused", c_int32),
+        ("rank", c_int32), ("source_width", c_int32),
+        *[(n, c_void_p) for n in ("sees", "source_blocks", "source_length")],
     ]  # fmt: skip
 
 
@@ -89,13 +98,13 @@ def compiler() -> str | None:
 
 @cache
 def missing() -> str:
-    """Why there are no kernels here; empty where there are. The first time on a machine this compiles them: seconds."""
+    """Why there are no kernels here; empty where there are. The first time on a machine this compiles them, and waits."""
     path = _path()
     if not path.exists():
         found = compiler()
         if found is None:
-            return "there is no C++ compiler (g++ or clang++)"
-        log.warning("compiling the engine's kernels, once on this machine: some seconds")
+            return NO_COMPILER
+        log.warning("compiling the engine's kernels, once on this machine: half a minute")
         if problem := _compile(found, path):
             return f"{found} failed: {problem}"
     try:
@@ -103,6 +112,36 @@ def missing() -> str:
     except OSError as error:
         return f"{path} cannot be loaded: {error}"
     return ""
+
+
+def missing_now() -> str:
+    """The same without waiting: what is still to be compiled is compiled by a process beside this one, which may outlive it."""
+    path = _path()
+    if path.exists():
+        return missing()
+    found = compiler()
+    if found is None:
+        return NO_COMPILER
+    log_file = path.with_suffix(".log")
+    if log_file.exists() and time.time() - log_file.stat().st_mtime < PATIENCE:
+        said = log_file.read_text(encoding="utf-8", errors="replace").strip()
+        return f"{found} failed: {said.splitlines()[0]}" if said else COMPILING
+    path.parent.mkdir(parents=True, exist_ok=True)
+    half = path.with_suffix(f".{os.getpid()}")
+    command = shlex.join([found, *FLAGS, str(SOURCE / "decoder.cpp"), "-o", str(half)])
+    words = f"nice -n 10 {command} && mv {shlex.quote(str(half))} {shlex.quote(str(path))} && rm -f {shlex.quote(str(log_file))}"
+    with log_file.open("wb") as said_to:
+        # the shell is done at once; what it started goes on, and its end is the file
+        subprocess.run(
+            ["sh", "-c", f"({words}) &"], stdout=said_to, stderr=said_to, start_new_session=True, check=False
+        )
+    log.info("the engine's kernels are being compiled, once on this machine; PyTorch's operators compute until then")
+    return COMPILING
+
+
+def ready() -> bool:
+    """Whether the kernels are there now."""
+    return _path().exists() and not missing()
 
 
 @cache
@@ -118,7 +157,9 @@ def library() -> ctypes.CDLL:
     found.sibao_work.restype = c_void_p
     found.sibao_free.argtypes = [c_void_p]
     found.sibao_forward.argtypes = [POINTER(Model), POINTER(Batch), c_void_p, c_int]
+    found.sibao_remember.argtypes = [POINTER(Model), POINTER(Batch), c_void_p, c_void_p, c_int]
     found.sibao_head.argtypes = [POINTER(Model), c_void_p, c_int, c_void_p, c_void_p, c_int]
+    found.sibao_likeliest.argtypes = [c_void_p, c_int, c_int64, c_int, c_void_p, c_void_p, c_void_p, c_int]
     found.sibao_pack.argtypes = [c_int, c_void_p, c_int, c_int, c_int, c_void_p, c_void_p, c_void_p, c_int]
     found.sibao_panel_bytes.argtypes, found.sibao_panel_bytes.restype = [c_int, c_int], c_int64
     found.sibao_multiply.argtypes = [POINTER(Matrix), c_void_p, c_int, c_void_p, c_int]

@@ -19,17 +19,19 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sibao.core.paths import atomic_path, cache_dir
-from sibao.engine.native import panels, weights
+from sibao.engine.native import pair_weights, panels, weights
 from sibao.engine.native.library import library, version
 from sibao.engine.native.panels import ALIGNED, PANEL, Tensors
-from sibao.engine.native.weights import KINDS, NORMS
+from sibao.engine.native.weights import KINDS, NORMS, embeddings
 from sibao.engine.quantized import precision_of
-from sibao.nn.config import DecoderConfig
+from sibao.engine.runner import Config
 from sibao.nn.decoder import Decoder
 from sibao.nn.lora import linear_layers
+from sibao.nn.seq2seq import Seq2Seq
+from sibao.nn.seq2seq_config import Seq2SeqConfig
 
 log = logging.getLogger("sibao.engine")
 MAGIC = b"sibao packed 1\n\x00"
@@ -44,18 +46,18 @@ class Place:
 
     path: Path
     family: str
-    config: DecoderConfig
+    config: Config
     precision: str
 
 
-def place(config: DecoderConfig, precision: str, files: Sequence[Path]) -> Place:
+def place(config: Config, precision: str, files: Sequence[Path]) -> Place:
     """The place of what is made of these files, as they are now, by these kernels.
 
     Args:
         files: all that the weights come from, an adapter's files too.
     """
     facts: list[Any] = [(str(path.resolve()), *_state(path)) for path in files]
-    code = [Path(str(module.__file__)).read_text(encoding="utf-8") for module in (weights, panels)]
+    code = [Path(str(module.__file__)).read_text(encoding="utf-8") for module in (weights, pair_weights, panels)]
     names = hashlib.sha256(repr([path for path, *_ in facts]).encode()).hexdigest()[:12]
     key = hashlib.sha256(repr((facts, repr(config), precision, version(), code)).encode()).hexdigest()[:24]
     label = re.sub(r"[^\w.-]+", "-", files[0].absolute().parent.name)[:40]
@@ -161,7 +163,8 @@ def _strides(shape: list[int]) -> list[int]:
 
 def _wanted(place: Place) -> Iterator[tuple[str, int, int]]:
     """Every tensor that the kernels will look at: its name, bytes of a number at most, and how many."""
-    network = Decoder(place.config)  # its memory is never touched
+    config = place.config
+    network = Seq2Seq(config) if isinstance(config, Seq2SeqConfig) else Decoder(config)  # its memory is never touched
     for name, layer in linear_layers(network).items():
         n, k = layer.get_parameter("weight").shape
         precision = precision_of(name, place.precision)
@@ -172,7 +175,10 @@ def _wanted(place: Place) -> Iterator[tuple[str, int, int]]:
         if getattr(layer, "bias", None) is not None:
             yield f"{name}.bias", 4, panel * PANEL
     for name, module in network.named_modules():
-        if isinstance(module, NORMS) or (
-            isinstance(module, nn.Embedding) and not (name == "embed_tokens" and place.config.tie_word_embeddings)
-        ):
+        if isinstance(module, NORMS):
             yield from ((f"{name}.{key}", 4, p.numel()) for key, p in module.named_parameters(recurse=False))
+    if isinstance(config, Seq2SeqConfig):
+        yield from pair_weights.beside(config, place.precision)
+    else:
+        for name in embeddings(config, place.precision):
+            yield f"{name}.weight", 4, network.get_submodule(name).get_parameter("weight").numel()
