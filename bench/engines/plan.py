@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
+from pathlib import Path
 from typing import Any
 
 from engines.shapes import SHAPES, Shape
@@ -64,13 +66,24 @@ def _openvino(weights: str) -> Variant:
 EIGHT = (_llama("q8_0"), _ct2("int8"), _openvino("int8"))
 FOUR = (_llama("q4_0"), _openvino("int4"))
 GUESSING = "speculation"
+CPUINFO = Path("/proc/cpuinfo")
+
+
+def suits(job: Job, variant: Variant) -> bool:
+    """Whether a variant is worth a run on this machine. A large model's files hold bfloat16; where the processor has no
+    instructions for it, float32 is several times as fast in every library, and bfloat16 would be a straw man."""
+    if job.shape.precision != "bf16" or variant.weights not in ("bf16", "fp32"):
+        return True
+    known = set(re.findall(r"\w+", CPUINFO.read_text(encoding="utf-8"))) if CPUINFO.exists() else set()
+    return variant.weights == ("bf16" if known & {"avx512_bf16", "amx_bf16", "bf16"} else "fp32")
 
 
 def jobs() -> list[Job]:
     """Everything, in the order of the table."""
     qwen3, gpt2, llama, mini, marian = (SHAPES[name] for name in ("qwen3", "gpt2", "llama15m", "mini", "marian"))
     small = (sibao("int8"), sibao("fp32"), _transformers("fp32"), *EIGHT)
-    large = (sibao("int8"), sibao("int4"), sibao("bf16"), _transformers("bf16"), *EIGHT, *FOUR)
+    whole = (sibao("bf16"), sibao("fp32"), _transformers("bf16"), _transformers("fp32"))
+    large = (sibao("int8"), sibao("int4"), *whole, *EIGHT, *FOUR)
     harness = Variant("harness", "fp32", settings={"precision": "fp32"})
     guesses = (sibao("int8"), sibao("int8", GUESSING, speculate=True))
     return [
@@ -95,7 +108,7 @@ def chosen(only: list[str], peers: list[str]) -> list[Job]:
     for job in jobs():
         wanted = [f"{one}/*" if "/" not in one else one for one in only] or ["*"]
         works = tuple(w for w in job.works if any(fnmatch(f"{job.shape.name}/{w.name}", one) for one in wanted))
-        variants = tuple(v for v in job.variants if not peers or v.peer in ("sibao", *peers))
+        variants = tuple(v for v in job.variants if suits(job, v) and (not peers or v.peer in ("sibao", *peers)))
         if works:
             found.append(Job(job.shape, works, variants))
     return found

@@ -58,8 +58,10 @@ def test_flat_weights_give_what_packed_ones_give(precision: str, sizes: tuple[in
     m, n, k = sizes
     weight, x = numbers(seed, n, k), numbers(seed + 1, m, k)
     flat = weight if precision == "fp32" else weight.bfloat16()
-    got = Product(n, k, precision, {"weight": flat})(x)
-    assert torch.equal(got, Product(n, k, precision, pack(weight, precision, 1))(x))
+    product = Product(n, k, precision, {"weight": flat}, numbers(seed + 2, n))
+    got, wanted = product(x), Product(n, k, precision, pack(weight, precision, 1), product.bias)(x)
+    assert (got - wanted).abs().max() <= 1e-6 * (x.abs() @ weight.abs().T + 1).max()
+    assert all(torch.equal(product(x[i : i + 1])[0], got[i]) for i in range(m)), "a row is the same in any company"
 
 
 @settings(max_examples=60, deadline=None)

@@ -5,6 +5,7 @@
 // M tokens, D width, H query heads, K key/value heads, E their size, N inner width of the feed-forward.
 #include <omp.h>
 #include <atomic>
+#include <vector>
 #include "attention.h"
 #include "matrix.h"
 #include "rank.h"
@@ -135,7 +136,6 @@ struct Work {
     std::vector<int32_t> groups;
     struct Tile { int32_t sequence, head, first, count; };
     std::vector<Tile> tiles, source_tiles;
-    std::vector<std::vector<uint8_t>> scratch;  // of each thread
 };
 
 Rows rows_for(Work& work, const Matrix& w) {
@@ -204,11 +204,11 @@ void place(const Model& m, const Layer& layer, const Batch& b, Work& work, const
     put(m.cache_kind, cache, block, b.at[t] % BLOCK, head - m.H, x, x + m.K * m.E, m.E);
 }
 
-void grow(Work& work, const Model& m, int64_t M, int threads) {
+void grow(Work& work, const Model& m, int64_t M) {
     int64_t inner = m.gated ? 2 * m.N : m.N, seen = m.H * m.E, most = up(std::max<int64_t>({m.D, seen, m.N}), 64);
     work.x.resize(M * m.D), work.last.resize(M * m.D), work.seen.resize(M * seen), work.inner.resize(M * inner);
     work.qkv.resize(M * std::max<int64_t>((m.H + 2 * m.K) * m.E, m.D));
-    work.plain.resize(M * m.D), work.scratch.resize(threads);
+    work.plain.resize(M * m.D);
     int64_t size = 4 / steps_of(std::min(m.head.kind, m.layer->down.kind));
     work.scale.resize(M), work.bytes.resize(M * most * size), work.groups.resize(M * most / GROUP);
 }
@@ -246,7 +246,7 @@ struct Pass {
     void meet() const { meeting.wait(threads); }
 
     void product(const Matrix* ws, int count, int rows, float* y, int64_t width, bool add) const {
-        multiply(ws, count, rows_for(work, *ws), rows, y, width, add, work.scratch[thread], thread, threads);
+        multiply(ws, count, rows_for(work, *ws), rows, y, width, add, thread, threads);
     }
     // The same for the tokens of a layer, with what adapters change. x: the rows before they were made ready.
     void adapted(int layer, int site, const Matrix* ws, int count, const float* x, int64_t stride, float* y, int64_t width, bool add) const {
@@ -401,7 +401,7 @@ void sibao_free(Work* work) { delete work; }
 
 // `work` runs on all threads, each with its pass over the batch.
 template <class Each> void together(const Model& m, const Batch& b, Work& work, int threads, Each body) {
-    grow(work, m, std::max(b.tokens, b.outputs), threads);
+    grow(work, m, std::max(b.tokens, b.outputs));
     if (b.adapters) work.low.resize(int64_t(b.tokens) * 3 * b.rank);
     std::vector<int32_t> sequence(b.tokens);
     for (int s = 0; s < b.sequences; ++s)
@@ -462,8 +462,7 @@ void sibao_multiply(const Matrix* w, const float* x, int rows, float* y, int thr
     {
 #pragma omp for
         for (int r = 0; r < rows; ++r) prepare(ready, r, x + int64_t(r) * w->k);
-        std::vector<uint8_t> scratch;
-        multiply(w, 1, ready, rows, y, w->n, false, scratch, omp_get_thread_num(), omp_get_num_threads());
+        multiply(w, 1, ready, rows, y, w->n, false, omp_get_thread_num(), omp_get_num_threads());
     }
 }
 }

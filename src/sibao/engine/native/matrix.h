@@ -6,7 +6,6 @@
 #pragma once
 #include <algorithm>
 #include <utility>
-#include <vector>
 #include "vectors.h"
 
 enum Kind : int32_t { F32, BF16, INT8, INT4 };
@@ -194,40 +193,71 @@ template <int... R> static Tile tile_of(int rows, std::integer_sequence<int, R..
     return table[rows - 1];
 }
 
-// Sixteen rows of sixteen lanes become columns (Eklundh 1972): halves, quarters, ... change places.
-template <int S, int... L> static inline void exchange(I& a, I& b, std::integer_sequence<int, L...>) {
-    I low = __builtin_shufflevector(a, b, (L & S ? 16 + L - S : L)...);
-    b = __builtin_shufflevector(a, b, (L & S ? 16 + L : L + S)...);
-    a = low;
-}
-template <int S> static inline void transpose(I* v) {
-    for (int i = 0; i < LANES; ++i)
-        if (!(i & S)) exchange<S>(v[i], v[i + S], std::make_integer_sequence<int, LANES>{});
-    if constexpr (S > 1) transpose<S / 2>(v);
+// Four sums of sixteen lanes each, in the first four lanes; each one's own lanes are always added in the same order.
+static inline F sums_of(F a, F b, F c, F d) {
+    auto pairs = [](F x, F y) {
+        return __builtin_shufflevector(x, y, 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30) +
+               __builtin_shufflevector(x, y, 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31);
+    };
+    F x = pairs(a, b), y = pairs(c, d);
+    x = __builtin_shufflevector(x, y, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29) +
+        __builtin_shufflevector(x, y, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
+    x += __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7);
+    return x + __builtin_shufflevector(x, x, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11);
 }
 
-constexpr int AHEAD = 512;  // bytes of each row that are fetched before they are needed: 32 rows are more than processors follow
+constexpr int FLAT = 4;  // outputs of a flat weight that are computed together, along their inputs
 
-// A panel of a flat weight in the packed order: words of four bytes (a float, or two bfloat16) go from rows to columns.
-static inline void turn(const Matrix& w, int panel, uint8_t* out) {
-    int size = w.kind == F32 ? 4 : 2, per_word = 4 / size, words = up(w.k, per_word) / per_word;
-    for (int half = 0; half < 2; ++half)
-        for (int j = 0; j < words; j += LANES) {
-            I v[LANES]{};
-            for (int i = 0; i < LANES; ++i) {
-                int64_t row = int64_t(panel) * PANEL + half * LANES + i;
-                int left = w.k - j * per_word;
-                const uint8_t* from = w.data + (row * w.k + j * per_word) * size;
-                __builtin_prefetch(from + AHEAD);
-                if (row < w.n) std::memcpy(&v[i], from, std::min(left, LANES * per_word) * size);
-            }
-            transpose<8>(v);
-            for (int i = 0; i < std::min(LANES, words - j); ++i) store(out + (j + i) * 128 + half * 64, v[i]);
+// R rows by four outputs of a flat weight, from output n on: what lies in a checkpoint's order is read in that order.
+template <bool HALF, int R> static void tile_flat(const Matrix& w, const Rows& a, int row, int n, float* y, int64_t width, bool add) {
+    int64_t bytes = int64_t(w.k) * (HALF ? 2 : 4);
+    const uint8_t *x = a.data + row * a.stride, *from[FLAT];
+    for (int o = 0; o < FLAT; ++o) from[o] = w.data + std::min(n + o, w.n - 1) * bytes;
+    F sums[R][FLAT]{};
+    auto step = [&](auto take) {
+        I v[FLAT];
+        for (int o = 0; o < FLAT; ++o) v[o] = take(from[o]);
+        for (int r = 0; r < R; ++r) {
+            I u = take(x + r * a.stride);
+            for (int o = 0; o < FLAT; ++o) sums[r][o] = HALF ? dot2(sums[r][o], u, v[o]) : sums[r][o] + (F)u * (F)v[o];
         }
+    };
+    int64_t i = 0;
+    for (; i + 64 <= bytes; i += 64) step([=](const uint8_t* p) { return load<I>(p + i); });
+    if (i < bytes)
+        step([=](const uint8_t* p) {
+            I part{};
+            std::memcpy(&part, p + i, bytes - i);
+            return part;
+        });
+    for (int r = 0; r < R; ++r) {
+        float* out = y + (row + r) * width + n;
+        F found = sums_of(sums[r][0], sums[r][1], sums[r][2], sums[r][3]);
+        for (int o = 0; o < std::min(FLAT, w.n - n); ++o) {
+            float sum = found[o] + (w.bias ? w.bias[n + o] : 0.f);
+            out[o] = add ? out[o] + sum : sum;
+        }
+    }
+}
+
+using FlatTile = void (*)(const Matrix&, const Rows&, int, int, float*, int64_t, bool);
+template <int... R> static FlatTile flat_tile_of(bool half, int rows, std::integer_sequence<int, R...>) {
+    static constexpr FlatTile table[][sizeof...(R)] = {{tile_flat<false, R + 1>...}, {tile_flat<true, R + 1>...}};
+    return table[half][rows - 1];
+}
+
+// Rows `from` to `to` by a panel of a flat weight.
+static inline void flat_panel(const Matrix& w, const Rows& a, int from, int to, int panel, float* y, int64_t width, bool add) {
+    constexpr int MOST = ROWS >= 12 ? 6 : 2;
+    for (int tiles = (to - from + MOST - 1) / MOST, t = 0; t < tiles; ++t) {
+        int first = from + (to - from) * t / tiles, last = from + (to - from) * (t + 1) / tiles;
+        FlatTile compute = flat_tile_of(w.kind == BF16, last - first, std::make_integer_sequence<int, MOST>{});
+        for (int n = panel * PANEL; n < std::min(w.n, (panel + 1) * PANEL); n += FLAT) compute(w, a, first, n, y, width, add);
+    }
 }
 
 // This thread's panels of y (+)= x Wᵀ + bias, for weights that read the same rows; their outputs stand side by side.
-static inline void multiply(const Matrix* ws, int count, const Rows& a, int rows, float* y, int64_t width, bool add, std::vector<uint8_t>& scratch, int thread, int threads) {
+static inline void multiply(const Matrix* ws, int count, const Rows& a, int rows, float* y, int64_t width, bool add, int thread, int threads) {
     int all = 0;
     for (int i = 0; i < count; ++i) all += panels(ws[i]);
     int first = int64_t(all) * thread / threads, last = int64_t(all) * (thread + 1) / threads;
@@ -238,12 +268,11 @@ static inline void multiply(const Matrix* ws, int count, const Rows& a, int rows
         for (int i = 0; i < count; out += ws[i].n, before += panels(ws[i]), ++i) {
             const Matrix& w = ws[i];
             for (int panel = std::max(first - before, 0); panel < std::min(last - before, panels(w)); ++panel) {
-                const uint8_t* data = w.data + panel * panel_bytes(w.kind, w.k);
                 if (w.flat) {
-                    scratch.resize(panel_bytes(w.kind, w.k));
-                    turn(w, panel, scratch.data());
-                    data = scratch.data();
+                    flat_panel(w, a, start, start + some, panel, out, width, add);
+                    continue;
                 }
+                const uint8_t* data = w.data + panel * panel_bytes(w.kind, w.k);
                 for (int t = 0; t < tiles; ++t) {
                     int from = some * t / tiles, to = some * (t + 1) / tiles;
                     tile_of(to - from, std::make_integer_sequence<int, ROWS>{})(w, data, a, start + from, panel, out, width, add);
