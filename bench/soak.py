@@ -34,7 +34,7 @@ from sibao.text.readers import read_rows
 from sibao.text.tokenizer import Tokenizer
 
 ROWS = Path(__file__).resolve().parent.parent / "src" / "sibao" / "samples" / "csl_category.train.jsonl"
-CACHE_BYTES = 6 << 20
+CACHE_BYTES = 2 << 20
 """So little that requests have to give way to each other."""
 AT_ONCE = 24
 """Requests that wait or run at most; more arrive when some have ended."""

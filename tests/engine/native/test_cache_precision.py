@@ -115,7 +115,7 @@ def test_pytorch_keeps_them_in_floats(kv_cache: str) -> None:
         plain, kernels = (
             build(model_of("llama"), precision=precision, kernels=which, kv_cache=kv_cache) for which in (False, True)
         )
-        assert plain.runner._keys.dtype == {"fp32": torch.float32, "bf16": torch.bfloat16}[kv_cache]  # type: ignore[attr-defined]
+        assert plain.runner._cache.keys.dtype == {"fp32": torch.float32, "bf16": torch.bfloat16}[kv_cache]  # type: ignore[attr-defined]
         assert tokens(plain)[:3] == tokens(kernels)[:3]
 
 
