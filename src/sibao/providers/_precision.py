@@ -5,7 +5,7 @@ from __future__ import annotations
 from sibao.core.errors import BadInput
 
 INTEGERS = ("int8", "int4")
-"""Whole numbers, for decoders that Sibao's own engine computes."""
+"""Whole numbers, for models that write on Sibao's own engine."""
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", *INTEGERS)
 KV_CACHES = ("auto", "fp32", "bf16", "int8")
 """What keys and values are kept in by Sibao's own engine."""
