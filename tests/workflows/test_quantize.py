@@ -306,5 +306,5 @@ def test_only_what_writes_on_the_own_engine_has_whole_numbers(tmp_path: Path) ->
     network.initialize(0)
     save_model(network, tmp_path / "bert", "bert")
     shutil.copyfile(source / "tokenizer.json", tmp_path / "bert" / "tokenizer.json")
-    with pytest.raises(BadInput, match="int4 is for models that write on Sibao's own engine; .* writes nothing"):
+    with pytest.raises(BadInput, match=r"int4 is for models that write on Sibao's own engine; .* writes nothing"):
         load(str(tmp_path / "bert"), precision="int4")
