@@ -37,6 +37,7 @@ class Settings:
     offline: bool = True
     model: str = "mini"
     language: str = "auto"
+    suites: str = ""  # folder with the published files of evaluation suites
     debug: bool = False  # show the traceback of every error
     energy_watts_per_core: float = 10.0
     energy_watts_base: float = 5.0

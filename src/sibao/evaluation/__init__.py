@@ -1,1 +1,1 @@
-"""Floor 5: running tasks over rows, statistics, scorecards."""
+"""Floor 5: suites, asking models, judging, statistics, scorecards, the leaderboard."""

@@ -1,0 +1,34 @@
+"""Suites that are one of Sibao's own tasks over published rows: the prompt, the splitting of long documents, the parsing and
+the metrics are the task's, so what is measured is what a user gets."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from sibao.core.types import Row
+from sibao.evaluation.suite import Rows, Suite
+
+
+@dataclass(frozen=True)
+class TaskRow:
+    """A row that the task reads, with the options of its ``read`` (``to``, say)."""
+
+    id: str
+    row: Row
+    options: Mapping[str, Any] = field(default_factory=dict)
+    group: str = ""
+    cluster: str = ""
+
+
+class TaskSuite(Suite):
+    """``task`` names the task; ``metrics`` those reported (empty: the task's own), the first of them the headline."""
+
+    task: ClassVar[str]
+    metrics: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def task_rows(self, rows: Rows) -> list[TaskRow]:
+        """The rows that are scored, in order."""

@@ -1,0 +1,98 @@
+"""Where a suite's published files are: a path the user gives, the folder of all suites, or the sample in the package."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sibao.core.config import settings
+from sibao.core.errors import BadInput, DataError
+from sibao.core.types import Row
+from sibao.text.readers import read_numbered
+
+SAMPLES = Path(__file__).resolve().parent.parent / "samples" / "suites"
+
+
+@dataclass(frozen=True)
+class Place:
+    """The folder that holds a suite's files. ``sample`` says that they are the package's own few rows."""
+
+    folder: Path
+    sample: bool = False
+
+    def has(self, name: str) -> bool:
+        """Whether a file of that name (a pattern of ``glob``, too) is there."""
+        return any(self.folder.glob(name))
+
+    def files(self, pattern: str) -> list[Path]:
+        """The files of a pattern, sorted.
+
+        Raises:
+            DataError: there is none.
+        """
+        found = sorted(self.folder.glob(pattern))
+        if not found:
+            raise DataError("no such file", file=str(self.folder / pattern), hint="see docs/evaluate.md for the files")
+        return found
+
+    def rows(self, pattern: str) -> Iterator[Row]:
+        """Rows of all files of a pattern in order, each with the ``_file`` and ``_line`` it came from.
+
+        Raises:
+            DataError: no such file, or a line that cannot be read.
+        """
+        for path in self.files(pattern):
+            for line, row in read_numbered(path):
+                yield {**row, "_file": str(path), "_line": line}
+
+    def digest(self, patterns: tuple[str, ...]) -> str:
+        """Eight hexadecimal digits over the bytes of the files: the data's part of a signature."""
+        total = hashlib.sha256()
+        for path in sorted({path for pattern in patterns for path in self.folder.glob(pattern)}):
+            total.update(path.name.encode() + b"\0" + path.read_bytes())
+        return total.hexdigest()[:8]
+
+
+def find(folder: str, files: tuple[str, ...], path: str | Path | None = None) -> Place:
+    """The place of a suite: ``path`` itself or the folder below it, else the setting ``suites``, else the sample.
+
+    ``path`` may be the suite's own folder, a file in it, or a folder of many suites (at most two levels above it).
+
+    Raises:
+        BadInput: the files are in none of these; says which were looked in.
+    """
+    roots = [Path(p).expanduser() for p in (path or settings().suites,) if p]
+    looked: list[Path] = []
+    for root in roots:
+        if root.is_file():
+            root = root.parent
+        for candidate in (root, root / folder, *sorted(root.glob(f"*/{folder}"))):
+            looked.append(candidate)
+            if candidate.is_dir() and any(candidate.glob(files[0])):
+                return Place(candidate)
+    if path is None and any((SAMPLES / folder).glob(files[0])):
+        return Place(SAMPLES / folder, sample=True)
+    seen = ", ".join(str(p) for p in looked) or "no folder (none was given)"
+    raise BadInput(
+        f"found no {files[0]} of {folder}: looked in {seen}",
+        hint="name the folder with --path, or all suites' folder as `suites` in config.toml",
+    )
+
+
+def field(row: Row, name: str, kind: type | tuple[type, ...] = str) -> Any:
+    """One field of a published row, of the type that it is published in.
+
+    Raises:
+        DataError: it is missing or of another type; says file, line and field.
+    """
+    where = {"file": str(row.get("_file", "")), "line": int(row.get("_line", 0)), "field": name}
+    if name not in row or row[name] is None:
+        known = ", ".join(sorted(str(key) for key in row if not str(key).startswith("_")))
+        raise DataError(f"missing, the row has {known}", **where)  # type: ignore[arg-type]
+    if not isinstance(row[name], kind) or isinstance(row[name], bool) and kind is int:
+        wanted = kind.__name__ if isinstance(kind, type) else " or ".join(k.__name__ for k in kind)
+        raise DataError(f"got {type(row[name]).__name__}, wanted {wanted}", **where)  # type: ignore[arg-type]
+    return row[name]

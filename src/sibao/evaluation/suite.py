@@ -1,0 +1,126 @@
+"""What a suite is: a published benchmark in one file of ``evaluation/suites``, whose name is the key.
+
+A suite reads rows as they are published, turns them into samples, judges the replies and reports scores. It knows no
+model, no tokenizer and no store.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from sibao.core.names import load_module, module_names
+from sibao.core.types import Language, Row, Score
+from sibao.evaluation.places import Place
+from sibao.evaluation.reporting import means
+from sibao.evaluation.sample import Judged, Outcome, Reply, Sample
+
+PACKAGE = "sibao.evaluation.suites"
+Area = Literal["language", "accuracy", "translation", "qa", "summarization", "bias", "safety"]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a suite as published: those that are scored, and those that worked examples are drawn from.
+
+    ``split`` names the part that is scored ("test", "dev") and goes into the signature. Each row keeps the file and line
+    it came from under ``"_file"`` and ``"_line"``, for errors that say where.
+    """
+
+    test: list[Row]
+    shots: list[Row] = field(default_factory=list)
+    split: str = "test"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How a suite is asked.
+
+    ``shots`` worked examples stand before each row; ``chat`` sends prompts as messages, through the model's template;
+    ``pmi`` asks for the choices without their question too (one more convention, more tokens); ``seed`` draws whatever
+    is drawn.
+    """
+
+    shots: int = 0
+    chat: bool = False
+    pmi: bool = False
+    seed: int = 0
+
+
+class Suite(ABC):
+    """One benchmark: what is known of it, and its rows. Subclasses: ``RequestSuite`` below, whose kinds are
+    ``choice.ChoiceSuite``, ``writing.WritingSuite`` and ``texts.TextSuite``; and ``on_tasks.TaskSuite``.
+
+    ``version`` changes with any prompt or rule and goes into every signature. ``folder`` is the folder that the published
+    files usually stand in, ``files`` their names (the first is the one that is scored). ``shots`` is the number of worked
+    examples that published figures use. ``headline`` names the value that stands for the suite in a scorecard;
+    ``ideal`` is the value that it should have where neither more nor less is better (50 % for a preference between a
+    stereotype and its opposite). ``ran_on_real_data`` is false where only hand-made rows of the published form were at hand.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[str] = "1"
+    area: ClassVar[Area]
+    about: ClassVar[dict[Language, str]]
+    languages: ClassVar[tuple[Language, ...]] = ("en",)
+    license: ClassVar[str]
+    source: ClassVar[str]
+    folder: ClassVar[str]
+    files: ClassVar[tuple[str, ...]]
+    shots: ClassVar[int] = 0
+    headline: ClassVar[str] = "acc"
+    higher_is_better: ClassVar[bool] = True
+    ideal: ClassVar[float | None] = None
+    caveat: ClassVar[dict[Language, str]] = {}
+    ran_on_real_data: ClassVar[bool] = True
+
+    @abstractmethod
+    def read(self, place: Place) -> Rows:
+        """The published rows.
+
+        Raises:
+            DataError: a row that lacks a field or has one of the wrong type, by file, line and field.
+        """
+
+
+class RequestSuite(Suite):
+    """A suite whose rows become requests, the same for every model."""
+
+    @abstractmethod
+    def samples(self, rows: Rows, setting: Setting) -> list[Sample]:
+        """The rows as requests to a model, in order."""
+
+    @abstractmethod
+    def judge(self, sample: Sample, replies: Sequence[Reply]) -> Judged:
+        """What the replies to one sample are worth."""
+
+    def report(self, outcomes: Sequence[Outcome]) -> list[Score]:
+        """Scores over all outcomes: the mean of each value with its interval, then each group's. ``signature`` holds
+        only what the suite adds; the harness puts its own part before it."""
+        return means(outcomes, chance=self.chance)
+
+    def chance(self, name: str, outcomes: Sequence[Outcome]) -> float | None:
+        """What guessing gives for a value, over these outcomes; None where nothing is known."""
+        return None
+
+
+def suite_names() -> list[str]:
+    """Every suite there is, by file name."""
+    return module_names(PACKAGE)
+
+
+def load_suite(name: str) -> Suite:
+    """The suite of ``evaluation/suites/<name>.py``; ``user.yaml`` is read as a task of lm-evaluation-harness.
+
+    Raises:
+        UnknownName: no such suite; the nearest names are listed.
+    """
+    if Path(name).suffix in (".yaml", ".yml"):
+        from sibao.evaluation.yaml_tasks import read_task
+
+        return read_task(Path(name))
+    suite: Suite = load_module(PACKAGE, name, "suite").SUITE
+    return suite
