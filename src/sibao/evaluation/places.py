@@ -92,7 +92,7 @@ def field(row: Row, name: str, kind: type | tuple[type, ...] = str) -> Any:
     if name not in row or row[name] is None:
         known = ", ".join(sorted(str(key) for key in row if not str(key).startswith("_")))
         raise DataError(f"missing, the row has {known}", **where)  # type: ignore[arg-type]
-    if not isinstance(row[name], kind) or isinstance(row[name], bool) and kind is int:
+    if not isinstance(row[name], kind) or (isinstance(row[name], bool) and kind is int):
         wanted = kind.__name__ if isinstance(kind, type) else " or ".join(k.__name__ for k in kind)
         raise DataError(f"got {type(row[name]).__name__}, wanted {wanted}", **where)  # type: ignore[arg-type]
     return row[name]

@@ -18,19 +18,20 @@ MIN_GROUP = 2
 """A group of fewer rows is in the total only."""
 
 
-def means(outcomes: Sequence[Outcome], *, chance: Chance = lambda *_: None, groups: bool = True) -> list[Score]:
-    """The mean of each value over all rows, in the order that values first appear; then ``name/group`` for each group.
+def means(outcomes: Sequence[Outcome], *, chance: Chance = lambda *_: None, grouped: Sequence[str] = ()) -> list[Score]:
+    """The mean of each value over all rows, in the order that values first appear; then, for the values ``grouped``,
+    ``name/group`` for each group of rows.
 
     A missing row counts in ``missing`` and in nothing else. Where every row is missing there is one score ``rows`` that
     is not a number.
     """
     out = _of(outcomes, "", chance)
     names = list(dict.fromkeys(o.sample.group for o in outcomes if o.sample.group))
-    if groups and len(names) > 1:
+    if grouped and len(names) > 1:
         for name in names:
             part = [o for o in outcomes if o.sample.group == name]
             if len(part) >= MIN_GROUP:
-                out += _of(part, f"/{name}", chance)
+                out += [s for s in _of(part, f"/{name}", chance) if s.name.partition("/")[0] in grouped]
     return out
 
 

@@ -24,9 +24,11 @@ class Loglikelihood:
 
 @dataclass(frozen=True)
 class Rolling:
-    """Log-likelihood of a whole text: every token exactly once."""
+    """Log-likelihood of a whole text: every token exactly once. ``stride`` above 0: in overlapping windows that score so
+    many tokens each (``providers.local.LocalModel.score_strided``); 0: in disjoint ones."""
 
     text: str
+    stride: int = 0
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Generation:
     """A text to be written. Greedy unless the options say otherwise."""
 
     prompt: Prompt
-    options: GenerateOptions = GenerateOptions()
+    options: GenerateOptions = field(default_factory=GenerateOptions)
 
 
 Request = Loglikelihood | Rolling | Generation

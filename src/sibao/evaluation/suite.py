@@ -40,13 +40,14 @@ class Setting:
     """How a suite is asked.
 
     ``shots`` worked examples stand before each row; ``chat`` sends prompts as messages, through the model's template;
-    ``pmi`` asks for the choices without their question too (one more convention, more tokens); ``seed`` draws whatever
-    is drawn.
+    ``pmi`` asks for the choices without their question too (one more convention, more tokens); ``stride`` above 0 has
+    running text read in overlapping windows as well; ``seed`` draws whatever is drawn.
     """
 
     shots: int = 0
     chat: bool = False
     pmi: bool = False
+    stride: int = 0
     seed: int = 0
 
 
@@ -98,9 +99,9 @@ class RequestSuite(Suite):
         """What the replies to one sample are worth."""
 
     def report(self, outcomes: Sequence[Outcome]) -> list[Score]:
-        """Scores over all outcomes: the mean of each value with its interval, then each group's. ``signature`` holds
-        only what the suite adds; the harness puts its own part before it."""
-        return means(outcomes, chance=self.chance)
+        """Scores over all outcomes: the mean of each value with its interval, then the headline's for each group.
+        ``signature`` holds only what the suite adds; the harness puts its own part before it."""
+        return means(outcomes, chance=self.chance, grouped=(self.headline,))
 
     def chance(self, name: str, outcomes: Sequence[Outcome]) -> float | None:
         """What guessing gives for a value, over these outcomes; None where nothing is known."""

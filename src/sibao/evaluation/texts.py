@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sibao.core.errors import BadInput
 from sibao.core.types import Score
@@ -33,14 +34,15 @@ class TextSuite(RequestSuite):
         """
         if setting.shots or setting.chat:
             raise BadInput(f"{self.name} is running text", hint="leave out --shots and --chat-template")
+        strides = (0, setting.stride) if setting.stride else (0,)
         return [
-            Sample(str(n), (Rolling(text),), page, language=detect(page), data={"page": page})
+            Sample(str(n), tuple(Rolling(text, s) for s in strides), page, language=detect(page), data={"page": page})
             for n, (page, text) in enumerate(self.pages(rows))
         ]
 
     def judge(self, sample: Sample, replies: Sequence[Reply]) -> Judged:
-        """Bits per byte of the page, and what the sums need."""
-        found = counted(sample, replies)
+        """What the sums need: the log-likelihood, and the tokens that were scored."""
+        found = counted(sample, replies[0])
         return Judged({"loglikelihood": found.loglikelihood, "tokens": float(found.tokens)}, "", ())
 
     def report(self, outcomes: Sequence[Outcome]) -> list[Score]:
@@ -49,13 +51,16 @@ class TextSuite(RequestSuite):
         missing = len(outcomes) - len(done)
         if not done:
             return [Score(name, float("nan"), n=0, missing=missing) for name in MEASURES["en"]]
-        found = scores([o.sample.data["page"] for o in done], [counted(o.sample, o.replies) for o in done])
-        return [Score(**{**s.__dict__, "missing": missing}) for s in found]
+        pages = [o.sample.data["page"] for o in done]
+        found = scores(pages, [counted(o.sample, o.replies[0]) for o in done])
+        if all(len(o.replies) > 1 for o in done):
+            strided = scores(pages, [counted(o.sample, o.replies[1]) for o in done])
+            found += [replace(s, name=f"strided_{s.name}") for s in strided if s.name.startswith("token_perplexity")]
+        return [replace(s, missing=missing) for s in found]
 
 
-def counted(sample: Sample, replies: Sequence[Reply]) -> Counted:
+def counted(sample: Sample, reply: Reply) -> Counted:
     """A page's likelihood beside the counts of the page as published."""
-    (reply,) = replies
     if not isinstance(reply, Likelihood):
         raise BadInput("got a completion, wanted a likelihood")
     return Counted.of(sample.data["page"], reply.loglikelihood, reply.tokens)

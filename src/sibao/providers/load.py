@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sibao.text.tokenizer import Tokenizer
 
 log = logging.getLogger("sibao.load")
-_NOT_PROVIDERS = frozenset({"load", "local"})
+_NOT_PROVIDERS = frozenset({"load", "local", "workers"})
 
 
 def providers() -> list[str]:

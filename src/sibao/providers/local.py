@@ -19,7 +19,7 @@ from sibao.core.types import (
 )
 from sibao.engine.engine import Engine
 from sibao.engine.request import Request, SequenceScore
-from sibao.metrics.perplexity import rolling_windows
+from sibao.metrics.perplexity import strided_windows
 from sibao.models.names import adapter_folder
 from sibao.providers._answers import Answer, answered, decoder_search, deltas
 from sibao.providers._control import control
@@ -102,7 +102,18 @@ class LocalModel:
 
         Texts longer than the model's context are read in windows (see ``metrics.perplexity``).
         """
-        pieces = [(number, piece) for number, text in enumerate(texts) for piece in self._windows(text)]
+        return self._rolling(texts, self.context)
+
+    def score_strided(self, texts: Sequence[str], stride: int) -> list[Scored]:
+        """The same in overlapping windows that score ``stride`` tokens each, so that tokens see more before them.
+
+        Raises:
+            BadInput: a stride outside 1..context.
+        """
+        return self._rolling(texts, stride)
+
+    def _rolling(self, texts: Sequence[str], stride: int) -> list[Scored]:
+        pieces = [(number, piece) for number, text in enumerate(texts) for piece in self._windows(text, stride)]
         totals = [Scored(0.0, 0, True)] * len(texts)
         for (number, _), result in zip(pieces, self.engine.score([piece for _, piece in pieces]), strict=True):
             part, so_far = _total(result), totals[number]
@@ -152,10 +163,10 @@ class LocalModel:
             raise BadInput(f"the continuation {continuation!r} has no token of its own", hint="give some text to score")
         return whole, len(before)
 
-    def _windows(self, text: str) -> Iterator[tuple[list[int], int]]:
+    def _windows(self, text: str, stride: int) -> Iterator[tuple[list[int], int]]:
         """(ids, start) for the engine, so that each token of the text is scored exactly once."""
         ids = self.tokenizer.encode(text)
-        for begin, end, score_from in rolling_windows(len(ids), self.context):
+        for begin, end, score_from in strided_windows(len(ids), self.context, stride):
             if score_from == begin:  # the first window: something must stand before the first token
                 yield self._prefix() + ids[:end], 1
             else:

@@ -49,3 +49,13 @@ ROWS = Table(
     Column("metrics", JSON, nullable=False),
     Column("missing", Text, nullable=False),
 )
+
+RESPONSES = Table(
+    "responses",
+    METADATA,
+    Column("key", String(64), primary_key=True),
+    Column("model", Text, nullable=False),
+    Column("value", JSON, nullable=False),
+    Column("created", Float(53), nullable=False),  # seconds since 1970, UTC
+    Index("responses_created", "created"),
+)

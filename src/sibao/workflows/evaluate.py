@@ -14,6 +14,7 @@ from sibao.core.progress import progress
 from sibao.core.system import peak_memory_bytes
 from sibao.core.types import GenerateOptions, Model, Score
 from sibao.evaluation import harness, likelihood
+from sibao.evaluation.sample import Outcome
 from sibao.evaluation.statistics import Comparison
 from sibao.providers.load import load
 from sibao.store import rows as stored_rows
@@ -45,7 +46,8 @@ class Speed:
 
 @dataclass(frozen=True)
 class EvaluationResult:
-    """A finished evaluation. ``comparison`` is of ``model`` against ``baseline`` on the same rows."""
+    """A finished evaluation. ``comparison`` is of ``model`` against ``baseline`` on the same rows; ``answers`` are those of a
+    task, ``outcomes`` those of a suite; ``explained`` is what ``--explain-score`` found."""
 
     run: str
     model: str
@@ -56,6 +58,8 @@ class EvaluationResult:
     baseline: str = ""
     baseline_scores: list[Score] = field(default_factory=list)
     comparison: dict[str, Comparison] = field(default_factory=dict)
+    explained: dict[str, Any] = field(default_factory=dict)
+    outcomes: list[Outcome] = field(repr=False, default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """The run object of the JSON contract."""
@@ -63,7 +67,7 @@ class EvaluationResult:
             "run": self.run, "kind": "evaluate", "status": "done", "model": self.model, "task": self.task,
             "scores": [s.to_json() for s in self.scores], "speed": self.speed.__dict__, "baseline": self.baseline,
             "baseline_scores": [s.to_json() for s in self.baseline_scores],
-            "comparison": {k: c.__dict__ for k, c in self.comparison.items()},
+            "comparison": {k: c.__dict__ for k, c in self.comparison.items()}, "explained": self.explained,
         }  # fmt: skip
 
     def render(self) -> RenderableType:
@@ -184,7 +188,7 @@ def _task(
     todo = _items(task, rows, to)
     answers, speed = measured(name, loaded, todo, max_tokens, batch, quiet, f"evaluate {loaded.name}")
     groups = harness.score(task, answers)
-    stored_rows.add_rows(run, _stored(answers, groups))
+    stored_rows.add_rows(run, stored(answers, groups))
     scores = [s for g in groups for s in g.scores]
     if baseline is None:
         return EvaluationResult(run, loaded.name, name, scores, speed, answers)
@@ -194,7 +198,8 @@ def _task(
     return EvaluationResult(run, loaded.name, name, scores, speed, answers, baseline, other, compared)
 
 
-def _stored(answers: list[harness.Answered], groups: list[harness.Scored]) -> list[stored_rows.ResultRow]:
+def stored(answers: list[harness.Answered], groups: list[harness.Scored]) -> list[stored_rows.ResultRow]:
+    """Answers with what each metric gave them, as the store keeps them."""
     values: dict[int, dict[str, float | None]] = {}
     for group in groups:
         for metric, per_row in group.rows.items():

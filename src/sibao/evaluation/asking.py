@@ -1,0 +1,117 @@
+"""Putting samples to a model: likelihoods and texts in batches, and a row that fails is missing, never wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from sibao.core.errors import BadInput, ContextOverflow, ProviderError
+from sibao.core.types import Completion, GenerateOptions, Model, Scored, Scorer
+from sibao.evaluation.sample import Generation, Judged, Loglikelihood, Outcome, Reply, Request, Rolling, Sample
+
+FAULTS = (ProviderError, ContextOverflow)
+"""What makes a row missing: a provider that failed, a prompt that the model cannot hold."""
+Judge = Callable[[Sample, Sequence[Reply]], Judged]
+
+
+class Failed:
+    """In place of a reply: why there is none."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+
+
+def ask(
+    model: Model,
+    samples: Sequence[Sample],
+    *,
+    judge: Judge,
+    batch: int = 64,
+    on_done: Callable[[Outcome], object] = lambda _: None,
+) -> list[Outcome]:
+    """The outcome of every sample, in order; ``batch`` samples are put to the model at once.
+
+    A request that several samples of a batch share is made once. Neighbours should share their beginnings (few-shot
+    prompts of one subject), which the engine then reads once.
+
+    Raises:
+        BadInput: likelihoods are wanted of a model that gives none.
+    """
+    _refuse_no_scorer(model, samples)
+    outcomes: list[Outcome] = []
+    for begin in range(0, len(samples), batch):
+        part = samples[begin : begin + batch]
+        replies = replies_to(model, [request for sample in part for request in sample.requests])
+        for sample in part:
+            outcome = _outcome(sample, [replies[request_key(r)] for r in sample.requests], judge)
+            outcomes.append(outcome)
+            on_done(outcome)
+    return outcomes
+
+
+def request_key(request: Request) -> str:
+    """Equal for equal requests (messages are lists, which cannot be keys)."""
+    return repr(request)
+
+
+def replies_to(model: Any, requests: Sequence[Request]) -> dict[str, Reply | Failed]:
+    """A reply to each different request, or why it failed, by ``request_key``."""
+    distinct = {request_key(r): r for r in requests}
+    found: dict[str, Reply | Failed] = {}
+    pairs = {k: r for k, r in distinct.items() if isinstance(r, Loglikelihood)}
+    found |= _each(lambda many: model.score([(r.context, r.continuation) for r in many]), pairs, (*FAULTS, BadInput))
+    for stride in {r.stride for r in distinct.values() if isinstance(r, Rolling)}:
+        texts = {k: r for k, r in distinct.items() if isinstance(r, Rolling) and r.stride == stride}
+        found |= _each(lambda many, s=stride: _texts(model, many, s), texts, FAULTS)
+    written: dict[GenerateOptions, dict[str, Generation]] = {}
+    for key, request in distinct.items():
+        if isinstance(request, Generation):
+            written.setdefault(request.options, {})[key] = request
+    for options, group in written.items():
+        found |= _each(lambda many, o=options: model.generate([r.prompt for r in many], o), group, FAULTS)
+    return found
+
+
+def _texts(model: Any, rolling: Sequence[Rolling], stride: int) -> list[Scored]:
+    texts = [one.text for one in rolling]
+    found: list[Scored] = model.score_strided(texts, stride) if stride else model.score_text(texts)
+    return found
+
+
+def _each(
+    call: Callable[[Sequence[Any]], Sequence[Reply]], wanted: dict[str, Any], faults: tuple[type[Exception], ...]
+) -> dict[str, Reply | Failed]:
+    """All at once; where that fails the halves, down to the one request that cannot be answered."""
+    if not wanted:
+        return {}
+    try:
+        return dict(zip(wanted, call(list(wanted.values())), strict=True))
+    except faults as error:
+        if len(wanted) == 1:
+            return dict.fromkeys(wanted, Failed(getattr(error, "message", str(error))))
+    found: dict[str, Reply | Failed] = {}
+    for half in _halves(wanted):
+        found |= _each(call, half, faults)
+    return found
+
+
+def _halves(wanted: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    keys, middle = list(wanted), (len(wanted) + 1) // 2
+    for part in (keys[:middle], keys[middle:]):
+        yield {key: wanted[key] for key in part}
+
+
+def _outcome(sample: Sample, replies: Sequence[Reply | Failed], judge: Judge) -> Outcome:
+    for reply in replies:
+        if isinstance(reply, Failed):
+            return Outcome(sample, missing=reply.why)
+        if isinstance(reply, Completion) and reply.finish_reason == "error":
+            return Outcome(sample, missing="the model failed while it wrote")
+    good = tuple(reply for reply in replies if not isinstance(reply, Failed))
+    return Outcome(sample, good, judge(sample, good))
+
+
+def _refuse_no_scorer(model: Model, samples: Sequence[Sample]) -> None:
+    likelihoods = any(isinstance(r, Loglikelihood | Rolling) for s in samples for r in s.requests)
+    if likelihoods and not isinstance(model, Scorer):
+        raise BadInput(f"{model.name} gives no token probabilities, which this suite needs", hint="use a local model")

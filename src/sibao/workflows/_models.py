@@ -1,0 +1,122 @@
+"""A model opened for measuring: its answers kept, its cost counted and limited, its work spread over processes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sibao import __version__
+from sibao.core.errors import BadInput, SibaoError
+from sibao.core.prices import Price
+from sibao.core.types import Model
+from sibao.evaluation.budget import Metered, metered
+from sibao.evaluation.cached import Cached, cached
+from sibao.providers.load import load
+
+FREE = Price(0.0, 0.0)
+"""What runs on one's own machine costs no money a token; its energy is measured instead."""
+
+
+@dataclass(frozen=True)
+class Opening:
+    """How a model is opened.
+
+    ``workers`` processes (``ray``: the address of a cluster) compute, each with ``threads`` threads (None: one each where
+    there are workers); answers then are the same to the bit whatever their number. ``cache`` keeps answers by content.
+    ``price`` overrides the catalogue's; ``max_cost`` is in its currency.
+    """
+
+    precision: str = "auto"
+    workers: int | None = None
+    ray: str | None = None
+    threads: int | None = None
+    cache: bool = True
+    price: Price | None = None
+    max_cost: float | None = None
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An opened model. ``bare`` is the model itself, below what counts and keeps."""
+
+    model: Any
+    bare: Any
+    identity: str
+    meter: Metered | None = None
+    kept: Cached | None = None
+
+    def close(self) -> None:
+        """End what computes for it."""
+        if hasattr(self.bare, "close"):
+            self.bare.close()
+
+
+def open_model(name: str, how: Opening | None = None) -> Opened:
+    """The model of that name, ready to be measured.
+
+    Raises:
+        BadInput: a cost limit for a model whose price nobody knows, or workers for a hosted model; see ``providers.load``.
+    """
+    how = how or Opening()
+    price = how.price or price_of(name)
+    if how.max_cost is not None and price is None:
+        raise BadInput(
+            f"nobody has said what {name} costs, so {how.max_cost} cannot be kept to",
+            hint="give --price IN,OUT (for a million tokens), or an entry in catalogue.toml",
+        )
+    bare = _bare(name, how)
+    identity = identity_of(name, how.precision)
+    if not isinstance(bare, Model):
+        return Opened(bare, bare, identity)  # a head: it classifies or points, and writes nothing that could be kept
+    meter = metered(bare, price or FREE, how.max_cost)
+    kept = cached(meter, identity) if how.cache else None
+    return Opened(kept or meter, bare, identity, meter, kept)  # type: ignore[arg-type]
+
+
+def _bare(name: str, how: Opening) -> Any:
+    if how.workers is None and how.ray is None:
+        return load(name, precision=how.precision, threads=how.threads)
+    from sibao.providers.workers import spread
+
+    return spread(name, precision=how.precision, workers=how.workers, ray=how.ray, threads=how.threads or 1)
+
+
+def price_of(name: str) -> Price | None:
+    """What the catalogue says a model costs; nothing for those that run here, None where it does not know."""
+    kind, colon, _ = name.partition(":")
+    if not colon or Path(name).exists() or kind in ("transformers", "vllm", "mock"):
+        return FREE
+    from sibao.choosing.catalogue import catalogue
+
+    entry = catalogue().find(name)
+    return None if entry is None else entry.price
+
+
+def identity_of(name: str, precision: str = "auto") -> str:
+    """What a model's answers depend on: its files (names, sizes, times), their precision and this release; for a hosted
+    one its name. Twelve hexadecimal digits behind the name."""
+    kind, colon, _ = name.partition(":")
+    facts: list[Any] = [name, precision, __version__]
+    if not colon or Path(name).exists() or kind in ("transformers", "vllm"):
+        facts += _files(name if Path(name).exists() or kind not in ("transformers", "vllm") else name.partition(":")[2])
+    digest = hashlib.sha256(json.dumps(facts, ensure_ascii=False).encode()).hexdigest()
+    return f"{name}#{digest[:12]}"
+
+
+def _files(name: str) -> list[Any]:
+    from sibao.models.names import resolve
+
+    try:
+        source = resolve(name)
+    except SibaoError:
+        return []  # loading says what is wrong
+    folders = [source.folder] + ([source.adapter] if source.adapter else [])
+    found = []
+    for folder in folders:
+        for path in sorted(p for p in folder.iterdir() if p.is_file() and p.name != "README.md"):
+            stat = path.stat()
+            found.append([path.name, stat.st_size, stat.st_mtime_ns])
+    return found

@@ -1,0 +1,51 @@
+"""A suite that is one of Sibao's own tasks over published rows: read, answered and scored by the task's own code."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from sibao.core.errors import DataError
+from sibao.evaluation import harness
+from sibao.evaluation.on_tasks import TaskRow, TaskSuite
+from sibao.evaluation.suite import Rows
+from sibao.store import rows as stored_rows
+from sibao.tasks.base import load_task
+from sibao.workflows._models import Opened
+from sibao.workflows.evaluate import EvaluationResult, measured, stored
+
+
+def evaluate_task_suite(
+    opened: Opened, run: str, suite: TaskSuite, rows: Rows, batch: int, quiet: bool
+) -> EvaluationResult:
+    """Scores of a model on such a suite; a group's (a direction, say) are reported by themselves."""
+    task, wanted = load_task(suite.task), suite.task_rows(rows)
+    todo = [_item(task, number, row) for number, row in enumerate(wanted)]
+    title = f"{suite.name} · {opened.model.name}"
+    answers, speed = measured(suite.task, opened.model, todo, None, batch, quiet, title)
+    groups = list(dict.fromkeys(row.group for row in wanted))
+    scored: list[harness.Scored] = []
+    for group in groups:
+        part = [answer for answer, row in zip(answers, wanted, strict=True) if row.group == group]
+        found = harness.score(task, part, suite.metrics)
+        scored += [_named(one, group) for one in found] if len(groups) > 1 else found
+    stored_rows.add_rows(run, stored(answers, scored))
+    return EvaluationResult(run, opened.model.name, suite.name, [s for g in scored for s in g.scores], speed, answers)
+
+
+def _item(task: Any, number: int, row: TaskRow) -> harness.Item:
+    try:
+        return harness.items(task, [(number, row.row)], **row.options)[0]
+    except DataError as error:
+        file, line = str(row.row.get("_file", "")), int(row.row.get("_line", 0))
+        raise DataError(error.message, file=file, line=line, field=error.field, hint=error.hint) from None
+
+
+def _named(scored: harness.Scored, group: str) -> harness.Scored:
+    """Scores of a group carry its name behind theirs."""
+
+    def name(old: str) -> str:
+        return f"{old}/{group}" if not old.endswith(f"/{group}") else old
+
+    scores = [replace(s, name=name(s.name)) for s in scored.scores]
+    return harness.Scored(scores, {name(k): v for k, v in scored.rows.items()}, scored.answers)
