@@ -95,6 +95,21 @@ def price_of(name: str) -> Price | None:
     return None if entry is None else entry.price
 
 
+def read_price(text: str) -> Price:
+    """``0.15,0.60``: the price of a million tokens read and of a million written.
+
+    Raises:
+        BadInput: not two numbers from 0.
+    """
+    try:
+        read, written = (float(part) for part in text.split(","))
+    except ValueError:
+        raise BadInput(f"got price {text!r}, wanted two numbers", hint="--price 0.15,0.60") from None
+    if not (0 <= read < 1e9 and 0 <= written < 1e9):
+        raise BadInput(f"got price {text!r}, wanted numbers from 0", hint="--price 0.15,0.60")
+    return Price(read, written)
+
+
 def identity_of(name: str, precision: str = "auto") -> str:
     """What a model's answers depend on: its files (names, sizes, times), their precision and this release; for a hosted
     one its name. Twelve hexadecimal digits behind the name."""

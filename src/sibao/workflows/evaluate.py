@@ -78,6 +78,10 @@ class EvaluationResult:
         from sibao.workflows._tables import comparison_table, score_table
 
         parts: list[RenderableType] = [score_table(f"{self.model} · {self.task} · run {self.run}", self.scores)]
+        if self.explained:
+            from sibao.workflows._suite_show import explanation
+
+            parts += explanation(self.scores, self.explained)
         if self.baseline:
             parts.append(score_table(f"baseline {self.baseline}", self.baseline_scores))
             parts.append(comparison_table(f"{self.model} against {self.baseline}, same rows", self.comparison))

@@ -15,14 +15,19 @@ from sibao.core.system import peak_memory_bytes
 from sibao.core.types import Score
 from sibao.evaluation import places, sandbox
 from sibao.evaluation.asking import ask
+from sibao.evaluation.budget import Preview
+from sibao.evaluation.harness import compare_answers
 from sibao.evaluation.on_tasks import TaskSuite
+from sibao.evaluation.paired import compare_outcomes
 from sibao.evaluation.robust import perturb
 from sibao.evaluation.sample import Outcome, Sample
 from sibao.evaluation.suite import RequestSuite, Rows, Setting, Suite, load_suite
 from sibao.evaluation.writing import WritingSuite
 from sibao.store import rows as stored_rows
 from sibao.store import runs
+from sibao.tasks.base import load_task
 from sibao.workflows._models import Opened, Opening, open_model
+from sibao.workflows._suite_preview import preview_samples
 from sibao.workflows._suite_tasks import evaluate_task_suite
 from sibao.workflows.evaluate import EvaluationResult, Speed
 from sibao.workflows.jobs import has_template
@@ -74,6 +79,39 @@ def evaluate_suites(
         return results
     finally:
         opened.close()
+
+
+def preview_suites(
+    model: str, suites: Sequence[str], asked: SuiteAsk | None = None, how: Opening | None = None, *, quiet: bool = False
+) -> list[tuple[str, Preview]]:
+    """What ``evaluate_suites`` would cost: (suite, preview) for each.
+
+    Raises:
+        BadInput: a suite that runs through a task, whose calls depend on the answers; a price that nobody knows.
+    """
+    asked = asked or SuiteAsk()
+    prepared = [_prepare(load_suite(name), asked) for name in dict.fromkeys(suites)]
+    opened = open_model(model, how)
+    try:
+        found = []
+        for one in prepared:
+            suite = _varied(one.suite, "", asked.seed)
+            with sandbox.permission(asked.run_code):
+                samples = suite.samples(one.rows, _setting(one, asked, opened.model))
+                found.append((suite.name, preview_samples(opened, suite, samples)))
+        return found
+    finally:
+        opened.close()
+
+
+def against(one: EvaluationResult, other: EvaluationResult) -> EvaluationResult:
+    """A result with another model's on the same rows as its baseline."""
+    suite = load_suite(one.task.partition("+")[0])
+    if isinstance(suite, TaskSuite):
+        compared = compare_answers(load_task(suite.task), one.answers, other.answers, suite.metrics)
+    else:
+        compared = compare_outcomes(one.outcomes, other.outcomes, higher_is_better=suite.higher_is_better)
+    return replace(one, baseline=other.model, baseline_scores=other.scores, comparison=compared)
 
 
 @dataclass(frozen=True)

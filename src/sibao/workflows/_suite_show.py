@@ -1,0 +1,100 @@
+"""What people see of suites: the list of them, previews of cost, and why a score is what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from sibao.core.config import settings
+from sibao.evaluation.budget import Preview
+from sibao.evaluation.conventions import CONVENTIONS
+from sibao.evaluation.suite import Suite, load_suite, suite_names
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+MEANING = {
+    "acc": "greatest sum of log p", "acc_norm": "per character of the choice", "acc_bytes": "per UTF-8 byte",
+    "acc_token": "per token", "acc_pmi": "less the choice without its question",
+    "token_perplexity": "per token, disjoint windows: only within one tokenizer",
+    "strided_token_perplexity": "per token, windows that overlap by half",
+    "word_perplexity": "per word of the page", "byte_perplexity": "per UTF-8 byte of the page",
+}  # fmt: skip
+
+
+def suites_json() -> list[dict[str, Any]]:
+    """Every suite with what is known of it."""
+    return [
+        {
+            "name": suite.name, "area": suite.area, "languages": list(suite.languages), "about": dict(suite.about),
+            "license": suite.license, "source": suite.source, "folder": suite.folder, "files": list(suite.files),
+            "shots": suite.shots, "headline": suite.headline, "variants": list(suite.variants),
+            "ran_on_real_data": suite.ran_on_real_data,
+        }
+        for suite in map(load_suite, suite_names())
+    ]  # fmt: skip
+
+
+def suite_table() -> RenderableType:
+    """Every suite in a line, in the user's language."""
+    from rich.table import Table
+
+    language = _language()
+    table = Table(title="suites", title_justify="left")
+    for name in ("name", "area", "languages", "shots", "headline", "licence", ""):
+        table.add_column(name, overflow="fold")
+    for suite in sorted(map(load_suite, suite_names()), key=lambda s: (s.area, s.name)):
+        table.add_row(
+            suite.name, suite.area, " ".join(suite.languages), str(suite.shots), suite.headline, suite.license,
+            _about(suite, language),
+        )  # fmt: skip
+    return table
+
+
+def _language() -> str:
+    return settings().language if settings().language != "auto" else "en"
+
+
+def _about(suite: Suite, language: str) -> str:
+    about = dict(suite.about).get(language) or suite.about["en"]  # type: ignore[call-overload]
+    unseen = {"en": " (not run on the real set)", "zh": "（未在真实数据上运行）"}[language]
+    return str(about) + ("" if suite.ran_on_real_data else unseen)
+
+
+def preview_table(model: str, found: Sequence[tuple[str, Preview]]) -> RenderableType:
+    """What each suite would cost."""
+    from rich.table import Table
+
+    table = Table(title=f"what it would cost · {model}", title_justify="left")
+    for name in ("suite", "rows", "asked", "low", "expected", "high", "at most", "tokens read", "written"):
+        table.add_column(name, justify="left" if name == "suite" else "right")
+    for suite, p in found:
+        money = [f"{value:.4f} {p.currency}" for value in (p.low, p.expected, p.high, p.most)]
+        table.add_row(
+            suite, str(p.rows), str(p.pilot), *money, str(p.tokens.prompt_tokens), str(p.tokens.completion_tokens)
+        )
+    return table
+
+
+def explanation(scores: Sequence[Any], explained: dict[str, Any]) -> list[RenderableType]:
+    """The conventions side by side, and the border of prompt and answer."""
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = [s for s in scores if s.name in MEANING or s.name in CONVENTIONS]
+    table = Table(title="one set of log-likelihoods, every convention", title_justify="left")
+    for name in ("convention", "value", "95 % interval", "what it is"):
+        table.add_column(name)
+    for s in shown:
+        ends = "–" if s.low is None else f"{s.low:.4g} … {s.high:.4g}"
+        table.add_row(s.name, f"{s.value:.4g}", ends, MEANING[s.name])
+    border = explained.get("boundary")
+    if not border or not border["requests"]:
+        return [table]
+    line = f"tokens change where prompt and answer meet in {border['differ']} of {border['requests']} requests"
+    return [table, Text(line), *(Text(_case(case)) for case in border["cases"][:5])]
+
+
+def _case(case: dict[str, Any]) -> str:
+    apart, together = "|".join(case["apart"]), "|".join(case["together"])
+    return f"  row {case['sample']}: …{case['context_end']!r} + {case['continuation']!r}: apart {apart!r}, together {together!r}"
