@@ -1,0 +1,35 @@
+"""What tokens cost: a dated, sourced price, and the cost of a call."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sibao.core.types import Usage
+
+MILLION = 1_000_000
+
+
+@dataclass(frozen=True)
+class Price:
+    """Price of a million tokens read (``input_per_million``), written, and read from the provider's cache (None: as read).
+
+    ``date`` (ISO) and ``source`` say when and where it was seen; both are empty where the user gave it.
+    """
+
+    input_per_million: float
+    output_per_million: float
+    cached_per_million: float | None = None
+    currency: str = "USD"
+    date: str = ""
+    source: str = ""
+
+    def cost(self, usage: Usage, cached_tokens: int = 0) -> float:
+        """What a usage costs; ``cached_tokens`` of its prompt were read from the cache."""
+        cached = self.input_per_million if self.cached_per_million is None else self.cached_per_million
+        read = (usage.prompt_tokens - cached_tokens) * self.input_per_million + cached_tokens * cached
+        return (read + usage.completion_tokens * self.output_per_million) / MILLION
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
