@@ -163,6 +163,22 @@ def text_field(row: Mapping[str, Any], *names: str) -> str:
     raise DataError(f"missing, the row has {sorted(map(str, row))}", field=names[0], hint=f"the row needs {wanted}")
 
 
+def target_field(row: Mapping[str, Any], name: str) -> Target | None:
+    """What a row wants under ``name``: one text, or several accepted ones where it holds a list; None where it has none.
+
+    Raises:
+        DataError: the value, or one of the list, is no text or is empty; an empty list.
+    """
+    value = row.get(name)
+    if value is None or isinstance(value, str):
+        return None if value is None else text_field(row, name)
+    if not isinstance(value, list | tuple) or not value:
+        raise DataError(f"got {type(value).__name__ if value != [] else 'an empty list'}, wanted text", field=name)
+    for one in value:
+        check_text(name, one)
+    return tuple(dict.fromkeys(value))
+
+
 def check_text(name: str, value: object, *, empty: bool = False) -> None:
     """Refuse a field that is not text, or is blank where ``empty`` is not allowed.
 

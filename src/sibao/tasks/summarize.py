@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sibao.core.types import Message, Row
-from sibao.tasks.base import Example, Target, Task, check_text, text_field, user
+from sibao.tasks.base import Example, Target, Task, check_text, target_field, text_field, user
 from sibao.text.language import detect
 
 PROMPT = {"zh": "概括下面的文字：\n{text}", "en": "Summarize:\n{text}"}
@@ -39,9 +39,9 @@ class Summarize(Task[Inputs]):
         return EXAMPLES
 
     def read(self, row: Row, **options: Any) -> tuple[Inputs, Target | None]:
-        """``{"document" | "article" | "text", "summary"}``."""
+        """``{"document" | "article" | "text", "summary"}``; several accepted summaries are a list."""
         inputs = Inputs(text_field(row, "document", "article", "text"))
-        return inputs, text_field(row, "summary") if row.get("summary") is not None else None
+        return inputs, target_field(row, "summary")
 
     def messages(self, inputs: Inputs) -> list[Message]:
         return user(PROMPT[detect(inputs.text)].format(text=inputs.text))

@@ -7,7 +7,7 @@ from typing import Any
 
 from sibao.core.errors import DataError
 from sibao.core.types import Language, Message, Row
-from sibao.tasks.base import Example, Target, Task, check_choice, check_text, text_field, user
+from sibao.tasks.base import Example, Target, Task, check_choice, check_text, target_field, text_field, user
 from sibao.text.language import detect, other
 
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
@@ -52,7 +52,8 @@ class Translate(Task[Inputs]):
         return EXAMPLES
 
     def read(self, row: Row, **options: Any) -> tuple[Inputs, Target | None]:
-        """``{"translation": {"en", "zh"}}``; ``to`` defaults to ``en``. The target may be missing, the source not."""
+        """``{"translation": {"en", "zh"}}``; ``to`` defaults to ``en``. The target may be missing, the source not; several
+        accepted translations are a list."""
         check_choice("to", options.get("to") or "en", LANGUAGES)
         to = _language(options.get("to") or "en")
         flat = {side: row[side] for side in LANGUAGES if side in row}  # a table with one column for each language
@@ -60,15 +61,15 @@ class Translate(Task[Inputs]):
         if not isinstance(pair, dict):
             raise DataError(f"got {type(pair).__name__}, wanted an object with 'en' and 'zh'", field="translation")
         inputs = Inputs(text_field(pair, other(to)), to)
-        return inputs, text_field(pair, to) if pair.get(to) is not None else None
+        return inputs, target_field(pair, to)
 
     def training_pairs(self, row: Row) -> list[tuple[Inputs, str]]:
         """Both directions, zh→en first."""
         pairs = [self.read(row, to=to) for to in LANGUAGES]
         for inputs, value in pairs:
-            if not isinstance(value, str):
+            if value is None:
                 raise DataError("missing, a row to train on needs both sides", field=f"translation.{inputs.to}")
-        return [(inputs, str(value)) for inputs, value in pairs]
+        return [(inputs, self.target(inputs, value)) for inputs, value in pairs if value is not None]
 
     def messages(self, inputs: Inputs) -> list[Message]:
         return user(PROMPT[inputs.source].format(text=inputs.text))
