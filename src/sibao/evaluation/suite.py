@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
+from sibao.core.errors import UnknownName
 from sibao.core.names import load_module, module_names
 from sibao.core.types import Language, Row, Score
 from sibao.evaluation.places import Place
@@ -60,6 +62,7 @@ class Suite(ABC):
     examples that published figures use. ``headline`` names the value that stands for the suite in a scorecard;
     ``ideal`` is the value that it should have where neither more nor less is better (50 % for a preference between a
     stereotype and its opposite). ``ran_on_real_data`` is false where only hand-made rows of the published form were at hand.
+    ``variants`` are other choices of rows, named behind a colon (``cmrc2018:all``); ``variant`` is the one that was chosen.
     """
 
     name: ClassVar[str]
@@ -77,6 +80,20 @@ class Suite(ABC):
     ideal: ClassVar[float | None] = None
     caveat: ClassVar[dict[Language, str]] = {}
     ran_on_real_data: ClassVar[bool] = True
+    variants: ClassVar[tuple[str, ...]] = ()
+    variant: str = ""
+
+    def as_variant(self, name: str) -> Self:
+        """The suite with another choice of its rows.
+
+        Raises:
+            UnknownName: not one of ``variants``.
+        """
+        if name not in self.variants:
+            raise UnknownName(f"variant of {self.name}", name, self.variants)
+        chosen = copy(self)
+        chosen.variant = name
+        return chosen
 
     @abstractmethod
     def read(self, place: Place) -> Rows:
@@ -114,14 +131,16 @@ def suite_names() -> list[str]:
 
 
 def load_suite(name: str) -> Suite:
-    """The suite of ``evaluation/suites/<name>.py``; ``user.yaml`` is read as a task of lm-evaluation-harness.
+    """The suite of ``evaluation/suites/<name>.py``, or its variant ``<name>:<variant>``; ``user.yaml`` is read as a task of
+    lm-evaluation-harness.
 
     Raises:
-        UnknownName: no such suite; the nearest names are listed.
+        UnknownName: no such suite, or no such variant of it; the nearest names are listed.
     """
     if Path(name).suffix in (".yaml", ".yml"):
         from sibao.evaluation.yaml_tasks import read_task
 
         return read_task(Path(name))
-    suite: Suite = load_module(PACKAGE, name, "suite").SUITE
-    return suite
+    base, _, variant = name.partition(":")
+    suite: Suite = load_module(PACKAGE, base, "suite").SUITE
+    return suite.as_variant(variant) if variant else suite
