@@ -59,12 +59,14 @@ class Place:
 def find(folder: str, files: tuple[str, ...], path: str | Path | None = None) -> Place:
     """The place of a suite: ``path`` itself or the folder below it, else the setting ``suites``, else the sample.
 
-    ``path`` may be the suite's own folder, a file in it, or a folder of many suites (at most two levels above it).
+    ``path`` may be the suite's own folder, a file in it, or a folder of many suites (at most two levels above it). A task of
+    the user's own names its ``folder`` from the root; without a ``path`` that is the place.
 
     Raises:
         BadInput: the files are in none of these; says which were looked in.
     """
-    roots = [Path(p).expanduser() for p in (path or settings().suites,) if p]
+    own = folder if Path(folder).is_absolute() else None
+    roots = [Path(p).expanduser() for p in (path or own or settings().suites,) if p]
     looked: list[Path] = []
     for root in roots:
         if root.is_file():

@@ -1,0 +1,141 @@
+"""From a row to a prompt, by the rules of lm-evaluation-harness for YAML tasks: description, worked examples, the row."""
+
+from __future__ import annotations
+
+import ast
+import random
+from collections.abc import Sequence
+from typing import Any
+
+from sibao.core.errors import BadInput, DataError
+from sibao.core.types import Message, Prompt, Row
+from sibao.evaluation.suite import Setting
+from sibao.evaluation.yaml_config import TaskFile, Texts
+from sibao.evaluation.yaml_template import listed, look_up
+
+SEED = 1234
+"""lm-evaluation-harness draws worked examples with this seed, one draw a row in order."""
+
+
+def fault(row: Row, key: str, message: str) -> DataError:
+    """What is wrong with a row, and where it stands."""
+    return DataError(message, file=str(row.get("_file", "")), line=int(row.get("_line", 0)), field=key)
+
+
+def text_of(texts: Texts, row: Row) -> str:
+    """The question.
+
+    Raises:
+        DataError: it is no text; with choices a number says that the choices are contexts, which is not read.
+    """
+    found = look_up(texts.text, row)
+    if not isinstance(found, str):
+        raise fault(row, "doc_to_text", f"got {type(found).__name__}, wanted text")
+    if texts.choice is not None and found.isdigit():
+        raise fault(row, "doc_to_text", f"got the number {found}: tasks whose choices are contexts are not read")
+    return found
+
+
+def choices_of(texts: Texts, row: Row) -> list[str]:
+    """The choices.
+
+    Raises:
+        DataError: they are no list of texts, or empty.
+    """
+    found = listed(texts.choice, row) if isinstance(texts.choice, str) else texts.choice
+    if not isinstance(found, list | tuple) or not found or not all(isinstance(one, str) and one for one in found):
+        raise fault(row, "doc_to_choice", f"got {str(found)[:80]!r}, wanted a list of texts")
+    return list(found)
+
+
+def target_of(texts: Texts, row: Row) -> Any:
+    """A text, a number (of a choice), or a list of either. A template that makes a list is read as one; one that makes digits
+    is a number where there are choices."""
+    if not isinstance(texts.target, str):
+        return texts.target
+    if texts.target in row:
+        return row[texts.target]
+    found = look_up(texts.target, row)
+    if texts.choice is not None and found.isdigit():
+        return int(found)
+    if len(found) > 1 and found[0] == "[" and found[-1] == "]":
+        try:
+            return ast.literal_eval(found)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return found
+    return found
+
+
+def gold_of(texts: Texts, row: Row) -> tuple[int, ...]:
+    """The numbers of the right choices.
+
+    Raises:
+        DataError: the target is none of the choices.
+    """
+    target, choices = target_of(texts, row), choices_of(texts, row)
+    wanted = target if isinstance(target, list) else [target]
+    found = [choices.index(one) if isinstance(one, str) and one in choices else one for one in wanted]
+    for one in found:
+        if not isinstance(one, int) or isinstance(one, bool) or not 0 <= one < len(choices):
+            raise fault(row, "doc_to_target", f"got {one!r}, wanted one of {len(choices)} choices, by number or text")
+    if not found:
+        raise fault(row, "doc_to_target", "got an empty list, wanted a right choice")
+    return tuple(found)
+
+
+def answers_of(texts: Texts, row: Row) -> list[str]:
+    """The texts that are right: of a choice its text; anything that is no text is written as one."""
+    target = target_of(texts, row)
+    if texts.choice is not None and not isinstance(target, str):
+        choices = choices_of(texts, row)
+        return [choices[number] for number in gold_of(texts, row)]
+    found = [str(one) for one in target] if isinstance(target, list) else [str(target)]
+    if not found:
+        raise fault(row, "doc_to_target", "got an empty list, wanted an answer")
+    return found
+
+
+class Prompts:
+    """The prompts of a task's rows, in order: where worked examples are drawn, each row draws its own."""
+
+    def __init__(self, task: TaskFile, shots: Sequence[Row], setting: Setting) -> None:
+        self.task, self.setting, self.pool = task, setting, list(shots)
+        self.random = random.Random(SEED + setting.seed)
+        needed = setting.shots + (self._overlaps and task.shots.sampler == "default")
+        if setting.shots and len(self.pool) < needed:
+            raise BadInput(
+                f"{task.name} has {len(self.pool)} rows for {setting.shots} worked examples",
+                hint="use --shots, or name a fewshot_split",
+            )
+
+    @property
+    def _overlaps(self) -> bool:
+        """Whether a row may be its own example. lm-evaluation-harness looks for it only where both splits are named alike."""
+        return self.task.shots.split == self.task.split
+
+    def of(self, row: Row) -> Prompt:
+        """Description, examples, question; as text, or as turns with ``chat``."""
+        said = look_up(self.task.description, row) if self.task.description else ""
+        own, texts = self.task.shots.texts, self.task.texts
+        shots = [(text_of(own, one), answers_of(own, one)[0]) for one in self._examples(row)]
+        question = text_of(texts, row)
+        if not self.setting.chat:
+            done = [f"{q}{own.target_delimiter}{a}{own.fewshot_delimiter}" for q, a in shots]
+            return "".join([said, *done, question])
+        turns: list[Message] = [{"role": "system", "content": said}] if said else []
+        for asked, answer in shots:
+            turns += [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
+        return [*turns, {"role": "user", "content": question}]
+
+    def _examples(self, row: Row) -> list[Row]:
+        number = self.setting.shots
+        if not number:
+            return []
+        if self.task.shots.sampler == "first_n":
+            return [one for one in self.pool if not self._overlaps or one != row][:number]
+        if not self._overlaps:
+            return self.random.sample(self.pool, number)
+        drawn = [one for one in self.random.sample(self.pool, number + 1) if one != row][:number]
+        if len(drawn) == number:
+            return drawn
+        return self.random.sample([one for one in self.pool if one != row], number)
