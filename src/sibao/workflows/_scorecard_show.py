@@ -1,0 +1,94 @@
+"""A scorecard for people: tables in the terminal, and a model card in Markdown with ``model-index``."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from sibao.core.types import Language
+from sibao.evaluation.scorecard import SECTIONS, Cell, Scorecard
+from sibao.workflows._scorecard_words import number, remarks, shown_interval, shown_value, word
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+HUB_TASKS = {"translation": "translation", "qa": "question-answering", "summarization": "summarization"}
+"""Section → task of the hub; all else is ``text-generation``."""
+
+
+def render(card: Scorecard, language: Language = "en") -> RenderableType:
+    """A table for each section."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    head = f"{word('scorecard', language)} · {card.model} · {card.precision} · {card.machine} · {card.date}"
+    parts: list[RenderableType] = [Text(head, style="bold")]
+    for section, titles in SECTIONS.items():
+        cells = card.section(section)
+        if not cells:
+            continue
+        table = Table(title=titles[language], title_justify="left")
+        for name in ("figure", "value", "interval", "rows", "chance", "source"):
+            table.add_column(word(name, language), justify="right" if name in ("value", "rows", "chance") else "left")
+        for cell in cells:
+            rows = str(cell.n) if cell.n else ""
+            table.add_row(
+                cell.name, shown_value(cell), shown_interval(cell), rows, number(cell.chance), _source(cell, language)
+            )
+        parts.append(table)
+    return Group(*parts)
+
+
+def _source(cell: Cell, language: Language) -> str:
+    return "; ".join([f"{cell.source}, {cell.date}" if cell.date else cell.source, *remarks(cell, language)])
+
+
+def markdown(card: Scorecard, language: Language = "en", front: dict[str, Any] | None = None) -> str:
+    """A model card: the figures as tables, and as ``model-index`` in the front matter."""
+    import yaml
+
+    head = {**(front or {}), "model-index": [{"name": card.model, "results": _index(card)}]}
+    lines = ["---", yaml.safe_dump(head, allow_unicode=True, sort_keys=False).strip(), "---", ""]
+    lines += [f"# {word('scorecard', language)}: {card.model}", ""]
+    lines += [
+        f"{word('precision', language)} {card.precision} · {card.machine} · {card.date}",
+        "",
+        word("legend", language),
+        "",
+    ]
+    for section, titles in SECTIONS.items():
+        cells = card.section(section)
+        if cells:
+            lines += [f"## {titles[language]}", "", *_table(cells, language), ""]
+    return "\n".join([*lines, f"{word('made', language)}.", ""])
+
+
+def _table(cells: list[Cell], language: Language) -> list[str]:
+    names = [word(name, language) for name in ("figure", "value", "interval", "rows", "chance", "source")]
+    lines = [f"| {' | '.join(names)} |", "|---|--:|---|--:|--:|---|"]
+    for cell in cells:
+        rows = str(cell.n) if cell.n else ""
+        row = (
+            cell.name, shown_value(cell), shown_interval(cell), rows, number(cell.chance), _source(cell, language)
+        )  # fmt: skip
+        lines.append(f"| {' | '.join(str(value).replace('|', '/') for value in row)} |")
+    return lines
+
+
+def _index(card: Scorecard) -> list[dict[str, Any]]:
+    """The measured scores as entries of ``model-index``."""
+    found = []
+    for cell in card.cells:
+        suite, _, name = cell.name.partition(" · ")
+        if not cell.signature or not isinstance(cell.value, float):
+            continue
+        split = re.search(r"split:([^|]+)", cell.signature)
+        found.append(
+            {
+                "task": {"type": HUB_TASKS.get(cell.section, "text-generation")},
+                "dataset": {"name": suite, "type": suite, "split": split.group(1) if split else "test"},
+                "metrics": [{"type": name, "value": round(cell.value, 6), "name": name, "args": {"signature": cell.signature}}],
+            }
+        )  # fmt: skip
+    return found

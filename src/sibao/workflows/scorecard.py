@@ -1,0 +1,173 @@
+"""``sibao scorecard MODEL``: run what was not run yet, measure the machine's side, and put every figure on one page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sibao.core.api_energy import SOURCE as API_SOURCE
+from sibao.core.api_energy import api_energy
+from sibao.core.errors import BadInput, UnknownName
+from sibao.core.system import machine, peak_memory_bytes
+from sibao.evaluation import places
+from sibao.evaluation.on_tasks import TaskSuite
+from sibao.evaluation.scorecard import SECTIONS, About, Cell, Scorecard, cells_of
+from sibao.evaluation.suite import Suite, load_suite
+from sibao.store.runs import Run, list_runs, scores_of
+from sibao.workflows._model_facts import Facts, facts_of
+from sibao.workflows._models import Opened, Opening, open_model
+from sibao.workflows._speed import Figure, Measured, measure_speed
+from sibao.workflows.evaluate_suites import SuiteAsk, evaluate_suites
+
+DEFAULT = (
+    "wikitext2", "csl_category", "mmlu", "truthfulqa", "tatoeba", "squad", "cmrc2018", "csl_title", "scitldr",
+    "crows_pairs", "winobias", "bbq", "cbbq", "xstest", "safetybench",
+)  # fmt: skip
+"""A little of everything, in both languages: what a scorecard holds unless suites are named."""
+
+
+@dataclass(frozen=True)
+class CardAsk:
+    """What goes into a scorecard. ``suites`` empty: ``DEFAULT``, as far as their files are here. ``fresh``: run again what the
+    store has already."""
+
+    suites: tuple[str, ...] = ()
+    path: str | None = None
+    limit: int | None = 200
+    precision: str = "auto"
+    fresh: bool = False
+    speed: bool = True
+
+
+def scorecard(model: str, asked: CardAsk | None = None, *, quiet: bool = False) -> Scorecard:
+    """All that is known of a model, measured here where it can be.
+
+    Raises:
+        UnknownName: a suite. BadInput: a suite whose files are not here, where it was named.
+    """
+    asked = asked or CardAsk()
+    suites = [load_suite(name) for name in asked.suites or _at_hand(asked)]
+    missing = [s for s in suites if asked.fresh or _stored(model, s, asked) is None]
+    if missing:
+        ask = SuiteAsk(path=asked.path, limit=asked.limit)
+        evaluate_suites(model, [s.name for s in missing], ask, Opening(asked.precision), quiet=quiet)
+    cells: list[Cell] = []
+    for suite in suites:
+        run = _stored(model, suite, asked)
+        if run is not None:
+            cells += cells_of(suite.name, scores_of(run.id), _about(suite), run.id, _day(run.finished or run.started))
+    cells += _machine_side(model, asked) if asked.speed else []
+    order = list(SECTIONS)
+    cells.sort(key=lambda cell: order.index(cell.section))
+    here = machine()
+    return Scorecard(model, asked.precision, f"{here.cpu}, {here.cores} cores", _day(None), tuple(cells))
+
+
+def _at_hand(asked: CardAsk) -> list[str]:
+    found = []
+    for name in DEFAULT:
+        try:
+            suite = load_suite(name)
+            places.find(suite.folder, suite.files, asked.path)
+        except (BadInput, UnknownName):
+            continue
+        found.append(name)
+    return found
+
+
+def _stored(model: str, suite: Suite, asked: CardAsk) -> Run | None:
+    """The newest finished run of a suite on a model, asked the same way."""
+    for run in list_runs("evaluate", model=model, status="done"):
+        recipe = run.recipe
+        same = (recipe.get("suite"), recipe.get("precision", "auto"), recipe.get("perturb", ""))
+        if same == (suite.name, asked.precision, "") and recipe.get("limit") == asked.limit:
+            return run
+    return None
+
+
+def _about(suite: Suite) -> About:
+    headline = suite.headline
+    if isinstance(suite, TaskSuite) and suite.metrics:
+        headline = suite.metrics[0]
+    better = "" if suite.ideal is not None else "higher" if suite.higher_is_better else "lower"
+    return About(suite.area, headline, better, suite.ideal, dict(suite.caveat))
+
+
+def _machine_side(model: str, asked: CardAsk) -> list[Cell]:
+    """Facts, speed, memory, energy and price."""
+    opened = open_model(model, Opening(asked.precision, cache=False))
+    try:
+        facts = facts_of(model, opened.bare)
+        cells = [_fact(name, value, facts) for name, value in facts.words().items()]
+        local = opened.meter is not None and opened.meter.price.input_per_million == 0
+        if hasattr(opened.bare, "stream"):
+            cells += _speed(measure_speed(opened), local, facts)
+        if local:
+            source = "the whole process: Python, PyTorch, weights, cache"
+            cells.append(
+                Cell(
+                    "speed",
+                    "peak memory",
+                    peak_memory_bytes() / 2**20,
+                    "MiB",
+                    better="lower",
+                    source=source,
+                    date=_day(None),
+                )
+            )
+        return cells + _price(opened)
+    finally:
+        opened.close()
+
+
+def _fact(name: str, value: str | float, facts: Facts) -> Cell:
+    return Cell("facts", name, value, source=facts.source, date=_day(None), kind="stated")
+
+
+def _speed(found: Measured, local: bool, facts: Facts) -> list[Cell]:
+    how = f"{found.prompt_tokens} tokens read, {found.new_tokens} written, one request, median and range of {found.decode.samples}"
+
+    def cell(name: str, figure: Figure, unit: str, better: str) -> Cell:
+        return Cell(
+            "speed", name, figure.median, unit, figure.low, figure.high, n=figure.samples, better=better, source=how,
+            date=_day(None),
+        )  # fmt: skip
+
+    cells = [
+        cell("prefill", found.prefill, "tokens/s", "higher"),
+        cell("decode", found.decode, "tokens/s", "higher"),
+        cell("time to first token", found.first_token, "s", "lower"),
+    ]
+    if local:
+        kind = "measured" if found.energy_kind == "measured" else "estimated"
+        return [*cells, Cell(
+            "cost", f"energy, {kind}", found.joules_per_token, "J/token", better="lower", kind=kind, source=found.energy_source,
+            date=_day(None),
+        )]  # fmt: skip
+    if facts.active is None:
+        return cells
+    guess = api_energy(1, facts.active, facts.parameters)
+    estimate = Cell(
+        "cost", "energy, estimated", guess.kwh * 3.6e6, "J/token", better="lower", kind="estimated", source=API_SOURCE,
+        date=_day(None),
+    )  # fmt: skip
+    return [*cells, estimate]
+
+
+def _price(opened: Opened) -> list[Cell]:
+    price = opened.meter.price if opened.meter is not None else None
+    if price is None:
+        return []
+    if price.input_per_million == price.output_per_million == 0:
+        return [Cell("cost", "price", 0.0, "per token", better="lower", kind="stated", source="runs on this machine")]
+    where, day = price.source or "given by the user", price.date
+    unit = f"{price.currency} for a million tokens"
+    pairs = (("price, read", price.input_per_million), ("price, written", price.output_per_million))
+    return [
+        Cell("cost", name, value, unit, better="lower", kind="stated", source=where, date=day) for name, value in pairs
+    ]
+
+
+def _day(seconds: float | None) -> str:
+    now = datetime.now(UTC) if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    return now.strftime("%Y-%m-%d")
