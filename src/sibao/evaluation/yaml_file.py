@@ -81,7 +81,14 @@ def _load(path: Path) -> dict[str, Any]:
     import yaml
 
     class Loader(yaml.SafeLoader):
-        """Says what ``!function`` is when it meets one."""
+        """Without aliases, of which a few lines make a value of any size; no published task has one."""
+
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if self.check_event(yaml.AliasEvent):
+                raise yaml.YAMLError(
+                    f"an alias (*{self.peek_event().anchor}) in line {self.peek_event().start_mark.line + 1}"
+                )
+            return super().compose_node(parent, index)
 
     Loader.add_constructor("!function", lambda _, node: _refuse_function(path, node))
     try:
@@ -92,7 +99,7 @@ def _load(path: Path) -> dict[str, Any]:
         raise BadInput(f"{path} cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError:
         raise BadInput(f"{path} is not UTF-8") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:
         raise BadInput(f"{path} is not YAML that can be read: {' '.join(str(error).split())[:300]}") from None
     if not isinstance(found, dict):
         raise BadInput(f"{path} holds {type(found).__name__}, wanted the keys of a task")

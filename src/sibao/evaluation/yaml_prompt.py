@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import random
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 from sibao.core.errors import BadInput, DataError
@@ -101,23 +102,20 @@ class Prompts:
     def __init__(self, task: TaskFile, shots: Sequence[Row], setting: Setting) -> None:
         self.task, self.setting, self.pool = task, setting, list(shots)
         self.random = random.Random(SEED + setting.seed)
-        needed = setting.shots + (self._overlaps and task.shots.sampler == "default")
-        if setting.shots and len(self.pool) < needed:
-            raise BadInput(
-                f"{task.name} has {len(self.pool)} rows for {setting.shots} worked examples",
-                hint="use --shots, or name a fewshot_split",
-            )
+        self._shown: dict[int, tuple[str, str]] = {}
+        if setting.shots and len(self.pool) < setting.shots + self._overlaps:
+            raise self._too_few(len(self.pool))
 
     @property
     def _overlaps(self) -> bool:
-        """Whether a row may be its own example. lm-evaluation-harness looks for it only where both splits are named alike."""
+        """Whether a row could be its own example: then it is left out."""
         return self.task.shots.split == self.task.split
 
     def of(self, row: Row) -> Prompt:
         """Description, examples, question; as text, or as turns with ``chat``."""
         said = look_up(self.task.description, row) if self.task.description else ""
         own, texts = self.task.shots.texts, self.task.texts
-        shots = [(text_of(own, one), answers_of(own, one)[0]) for one in self._examples(row)]
+        shots = [self._shot(one) for one in self._examples(row)]
         question = text_of(texts, row)
         if not self.setting.chat:
             done = [f"{q}{own.target_delimiter}{a}{own.fewshot_delimiter}" for q, a in shots]
@@ -127,15 +125,36 @@ class Prompts:
             turns += [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
         return [*turns, {"role": "user", "content": question}]
 
+    def _shot(self, row: Row) -> tuple[str, str]:
+        """Question and answer of a worked example, rendered once."""
+        texts = self.task.shots.texts
+        if id(row) not in self._shown:
+            self._shown[id(row)] = text_of(texts, row), answers_of(texts, row)[0]
+        return self._shown[id(row)]
+
     def _examples(self, row: Row) -> list[Row]:
         number = self.setting.shots
         if not number:
             return []
         if self.task.shots.sampler == "first_n":
-            return [one for one in self.pool if not self._overlaps or one != row][:number]
+            return list(islice((one for one in self.pool if not self._overlaps or not _same(one, row)), number))
         if not self._overlaps:
             return self.random.sample(self.pool, number)
-        drawn = [one for one in self.random.sample(self.pool, number + 1) if one != row][:number]
+        drawn = [one for one in self.random.sample(self.pool, number + 1) if not _same(one, row)][:number]
         if len(drawn) == number:
             return drawn
-        return self.random.sample([one for one in self.pool if one != row], number)
+        others = [one for one in self.pool if not _same(one, row)]  # the row stands several times in the pool
+        if len(others) < number:
+            raise self._too_few(len(others))
+        return self.random.sample(others, number)
+
+    def _too_few(self, rows: int) -> BadInput:
+        return BadInput(
+            f"{self.task.name} has {rows} other rows for {self.setting.shots} worked examples",
+            hint="use --shots, or name a fewshot_split",
+        )
+
+
+def _same(one: Row, other: Row) -> bool:
+    """Whether two rows say the same, wherever they stand."""
+    return all(one.get(key) == other.get(key) for key in {*one, *other} - {"_file", "_line"})
