@@ -1,8 +1,9 @@
-"""lm-evaluation-harness with its HF back end: a four-choice task that is written for it here."""
+"""lm-evaluation-harness with its HF back end: a four-choice task that is written for it here, or a task of bench/evaluate.py."""
 
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
@@ -52,11 +53,25 @@ class Runner:
         scores = [[float(choice[0]) for choice in one["filtered_resps"]] for one in samples]
         return {"seconds": seconds, "choices": [row.index(max(row)) for row in scores]}
 
+    def evaluate(self, place: str, name: str, batch: int) -> Answer:
+        """The YAML task ``name`` in the folder ``place``, ``batch`` requests at once: replies row by row, and figures."""
+        os.chdir(place)  # its files are named without a folder
+        self.model.batch_size_per_gpu = batch
+        tasks = get_task_dict([name], TaskManager(include_path=place, include_defaults=False))
+        seconds, found = timed(lambda: lm_eval.evaluate(self.model, tasks, log_samples=True, bootstrap_iters=0))
+        samples = sorted(found["samples"][name], key=lambda one: one["doc_id"])
+        named = [k for k in found["results"][name] if k.endswith(",none") and "_stderr," not in k]
+        figures = {k.removesuffix(",none"): found["results"][name][k] for k in named}
+        replies = [
+            [reply if isinstance(reply, str) else float(reply[0]) for (reply,) in one["resps"]] for one in samples
+        ]
+        return {"seconds": seconds, "replies": replies, "figures": figures}
+
 
 def load(folder: str, threads: int, precision: str) -> dict[str, Any]:
     """The functions that may be asked for."""
     runner = Runner(folder, threads, precision)
-    return {"about": runner.about, "score": runner.score}
+    return {"about": runner.about, "score": runner.score, "evaluate": runner.evaluate}
 
 
 if __name__ == "__main__":

@@ -9,18 +9,23 @@ from __future__ import annotations
 import itertools
 from array import array
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import torch
 from protocol import Answer, serve, timed
 
-from sibao.core.types import GenerateOptions, Sampling
+from sibao.core.types import GenerateOptions, Sampling, Score
 from sibao.engine.native.runner import NativeRunner
 from sibao.engine.native.weights import Weights
 from sibao.engine.request import Request
 from sibao.engine.runner import BLOCK, Step
 from sibao.engine.search import Search
 from sibao.engine.torch_runner import TorchRunner
+from sibao.evaluation.asking import ask
+from sibao.evaluation.places import find
+from sibao.evaluation.sample import Outcome
+from sibao.evaluation.suite import Setting, load_suite
 from sibao.providers.load import load as load_model
 from sibao.tasks import long
 from sibao.tasks.base import load_task
@@ -87,6 +92,22 @@ class Runner:
                 off.append(abs(float(logprobs.gather(1, torch.tensor(ids[before:])[:, None]).sum()) - score))
         return {"of": len(off), "different": sum(gap > 0.01 for gap in off), "gap": max(off)}
 
+    def evaluate(self, place: str, name: str, batch: int) -> Answer:
+        """The YAML task ``name`` in the folder ``place``, ``batch`` rows at once: replies row by row, and figures."""
+        suite: Any = load_suite(str(Path(place) / f"{name}.yaml"))
+        rows = suite.read(find(suite.folder, suite.files))
+
+        def work() -> tuple[list[Outcome], list[Score]]:
+            samples = suite.samples(rows, Setting(shots=suite.shots))
+            outcomes = ask(self.served, samples, judge=suite.judge, batch=batch)
+            return outcomes, suite.report(outcomes)
+
+        seconds, (outcomes, scores) = timed(work)
+        if missing := [one.missing for one in outcomes if one.missing]:
+            raise RuntimeError(f"{len(missing)} rows are missing: {missing[0]}")
+        replies = [[one.text if hasattr(one, "text") else one.loglikelihood for one in row.replies] for row in outcomes]
+        return {"seconds": seconds, "replies": replies, "figures": {score.name: score.value for score in scores}}
+
     def task(self, name: str, rows: list[dict[str, Any]], new: int) -> Answer:
         """A task on real rows, one after the other as a person would ask; speculation is on if the model was so loaded."""
         task, self.served = load_task(name), self._load()  # it remembers no row of an earlier run
@@ -147,7 +168,9 @@ def _behind(logits_TV: torch.Tensor, tokens_T: torch.Tensor) -> tuple[int, float
 def load(**given: Any) -> dict[str, Any]:
     """The functions that may be asked for."""
     runner = Runner(**given)
-    names = ("about", "generate", "translate", "score", "task", "check_generate", "check_translate", "check_score")
+    names = (
+        "about", "generate", "translate", "score", "evaluate", "task", "check_generate", "check_translate", "check_score",
+    )  # fmt: skip
     return {name: getattr(runner, name) for name in names}
 
 
