@@ -166,9 +166,9 @@ def test_guesses_follow_the_last_occurrence_of_the_longest_end(ids: list[int], m
         text = ids[:end]
         got = lookup.guess(text, most)
         want: list[int] = []
-        for size in (4, 3, 2):
+        for size in (4, 3, 2, 1):
             places = [p for p in range(size, end) if text[p - size : p] == text[-size:]]
-            if places and end > size:
+            if places and end > size and (size > 1 or len(places) == 1):  # one token must be the only one of its kind
                 want = text[places[-1] : places[-1] + min(most, MOST // 2)]
                 break
         assert got == want

@@ -44,7 +44,7 @@ def test_the_second_time_nothing_is_asked() -> None:
 )
 def test_any_option_asks_anew(change: dict[str, object]) -> None:
     model = Reader()
-    kept = cached(model, "reader#2")
+    kept = cached(model, f"reader#2 {sorted(change)}")
     options = GenerateOptions(max_tokens=4)
     kept.generate(["say a"], options)
     kept.generate(["say a"], replace(options, **change))  # type: ignore[arg-type]

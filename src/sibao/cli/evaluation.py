@@ -149,9 +149,9 @@ def _suites(
 
 
 def _list(json: bool) -> None:
-    from sibao.workflows._suite_show import suite_table, suites_json
+    from sibao.workflows._suite_show import suite_list, suites_json
 
     if json:
         print_json({**head("evaluate", ""), "suites": suites_json()})
     else:
-        render(suite_table())
+        render(suite_list())

@@ -12,8 +12,9 @@ from typing import Protocol
 
 from sibao.engine.job import Job
 
-SIZES = (4, 3, 2)
-"""Lengths of the ends that are looked for, longest first."""
+SIZES = (4, 3, 2, 1)
+"""Lengths of the ends that are looked for, longest first. One token alone counts only where it stands once in the text: the
+first word of an answer that is copied from a passage is often such a one."""
 MOST = 12
 """Tokens guessed at most in a step."""
 
@@ -63,6 +64,7 @@ class PromptLookup:
 
     def __init__(self) -> None:
         self._after: dict[tuple[int, ...], int] = {}
+        self._often: set[int] = set()
         self._seen = 0
         self.length = MOST // 2
 
@@ -71,7 +73,7 @@ class PromptLookup:
         self._learn(ids)
         for size in SIZES:
             place = self._after.get(tuple(ids[-size:])) if len(ids) > size else None
-            if place is not None:
+            if place is not None and (size > 1 or ids[-1] not in self._often):
                 return list(ids[place : place + min(most, self.length)])
         return []
 
@@ -83,6 +85,8 @@ class PromptLookup:
     def _learn(self, ids: Sequence[int]) -> None:
         """Where each sequence of tokens was last followed by something; the text's own end is not, yet."""
         for end in range(max(1, self._seen), len(ids)):
+            if (ids[end - 1],) in self._after:
+                self._often.add(ids[end - 1])
             for size in SIZES:
                 if end >= size:
                     self._after[tuple(ids[end - size : end])] = end

@@ -22,7 +22,8 @@ th{font-weight:600;color:var(--soft)}td.n,th.n{text-align:right;font-variant-num
 .scroll{overflow-x:auto}svg{max-width:100%;height:auto}svg text{fill:var(--ink)!important}
 summary{cursor:pointer}code{font-size:.8rem;overflow-wrap:anywhere}
 .en,.zh{display:none}body[data-language=en] .en,body[data-language=zh] .zh{display:revert}
-button{font:inherit;color:inherit;background:none;border:1px solid var(--line);border-radius:.4rem;padding:.2rem .7rem;cursor:pointer}
+button{font:inherit;color:inherit;background:none;border:1px solid var(--line);border-radius:.4rem;
+padding:.2rem .7rem;cursor:pointer}
 button:focus-visible{outline:2px solid var(--bar)}
 """
 SCRIPT = """

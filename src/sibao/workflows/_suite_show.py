@@ -35,20 +35,20 @@ def suites_json() -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def suite_table() -> RenderableType:
-    """Every suite in a line, in the user's language."""
-    from rich.table import Table
+def suite_list() -> RenderableType:
+    """Every suite in two lines, by area, in the user's language; a table would break in a narrow window."""
+    from rich.text import Text
 
     language = _language()
-    table = Table(title="suites", title_justify="left")
-    for name in ("name", "area", "languages", "shots", "headline", "licence", ""):
-        table.add_column(name, overflow="fold")
+    text, area = Text(), ""
     for suite in sorted(map(load_suite, suite_names()), key=lambda s: (s.area, s.name)):
-        table.add_row(
-            suite.name, suite.area, " ".join(suite.languages), str(suite.shots), suite.headline, suite.license,
-            _about(suite, language),
-        )  # fmt: skip
-    return table
+        if suite.area != area:
+            area = suite.area
+            text.append(f"\n{area}\n", style="bold")
+        facts = [" ".join(suite.languages), f"{suite.shots} shots", suite.headline, suite.license]
+        text.append(f"  {suite.name:<20}{_about(suite, language)}\n")
+        text.append(f"  {'':<20}{' · '.join(facts)}\n", style="dim")
+    return text
 
 
 def _language() -> str:

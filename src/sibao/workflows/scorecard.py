@@ -125,7 +125,7 @@ def _fact(name: str, value: str | float, facts: Facts) -> Cell:
 
 
 def _speed(found: Measured, local: bool, facts: Facts) -> list[Cell]:
-    how = f"{found.prompt_tokens} tokens read, {found.new_tokens} written, one request, median and range of {found.decode.samples}"
+    how = f"{found.prompt_tokens} tokens read, {found.new_tokens} written; median and range of {found.decode.samples}"
 
     def cell(name: str, figure: Figure, unit: str, better: str) -> Cell:
         return Cell(
