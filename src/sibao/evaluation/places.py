@@ -18,14 +18,24 @@ SAMPLES = Path(__file__).resolve().parent.parent / "samples" / "suites"
 
 @dataclass(frozen=True)
 class Place:
-    """The folder that holds a suite's files. ``sample`` says that they are the package's own few rows."""
+    """The folder that holds a suite's files. ``sample`` says that they are the package's own few rows.
+
+    ``only`` is (pattern, file) where the user named one file: it alone stands for the pattern, whatever its name.
+    """
 
     folder: Path
     sample: bool = False
+    only: tuple[str, Path] | None = None
 
-    def has(self, name: str) -> bool:
+    def matching(self, pattern: str) -> list[Path]:
+        """The files of a pattern of ``glob``, sorted; none where there are none."""
+        if self.only is not None and pattern == self.only[0]:
+            return [self.only[1]]
+        return sorted(path for path in self.folder.glob(pattern) if path.is_file())
+
+    def has(self, pattern: str) -> bool:
         """Whether a file of that name (a pattern of ``glob``, too) is there."""
-        return any(self.folder.glob(name))
+        return bool(self.matching(pattern))
 
     def files(self, pattern: str) -> list[Path]:
         """The files of a pattern, sorted.
@@ -33,7 +43,7 @@ class Place:
         Raises:
             DataError: there is none.
         """
-        found = sorted(self.folder.glob(pattern))
+        found = self.matching(pattern)
         if not found:
             raise DataError("no such file", file=str(self.folder / pattern), hint="see docs/evaluate.md for the files")
         return found
@@ -51,7 +61,7 @@ class Place:
     def digest(self, patterns: tuple[str, ...]) -> str:
         """Eight hexadecimal digits over the bytes of the files: the data's part of a signature."""
         total = hashlib.sha256()
-        for path in sorted({path for pattern in patterns for path in self.folder.glob(pattern)}):
+        for path in sorted({path for pattern in patterns for path in self.matching(pattern)}):
             total.update(path.name.encode() + b"\0" + path.read_bytes())
         return total.hexdigest()[:8]
 
@@ -59,8 +69,8 @@ class Place:
 def find(folder: str, files: tuple[str, ...], path: str | Path | None = None) -> Place:
     """The place of a suite: ``path`` itself or the folder below it, else the setting ``suites``, else the sample.
 
-    ``path`` may be the suite's own folder, a file in it, or a folder of many suites (at most two levels above it). A task of
-    the user's own names its ``folder`` from the root; without a ``path`` that is the place.
+    ``path`` may be the suite's own folder, a folder of many suites (at most two levels above it), or the one file that is to
+    be scored. A task of the user's own names its ``folder`` from the root; without a ``path`` that is the place.
 
     Raises:
         BadInput: the files are in none of these; says which were looked in.
@@ -70,8 +80,8 @@ def find(folder: str, files: tuple[str, ...], path: str | Path | None = None) ->
     looked: list[Path] = []
     for root in roots:
         if root.is_file():
-            root = root.parent
-        for candidate in (root, root / folder, *sorted(root.glob(f"*/{folder}"))):
+            return _of_file(root, files)
+        for candidate in (root / folder, *sorted(root.glob(f"*/{folder}")), root):
             looked.append(candidate)
             if candidate.is_dir() and any(candidate.glob(files[0])):
                 return Place(candidate)
@@ -82,6 +92,16 @@ def find(folder: str, files: tuple[str, ...], path: str | Path | None = None) ->
         f"found no {files[0]} of {folder}: looked in {seen}",
         hint="name the folder with --path, or all suites' folder as `suites` in config.toml",
     )
+
+
+def _of_file(file: Path, files: tuple[str, ...]) -> Place:
+    """The place of one file. It is what is scored, unless it is another of the published ones (the worked examples)."""
+    above = file.resolve().parents
+    for pattern in files[1:]:
+        folder = above[min(pattern.count("/"), len(above) - 1)]
+        if file.match(pattern) and not file.match(files[0]) and any(folder.glob(files[0])):
+            return Place(folder)
+    return Place(above[min(files[0].count("/"), len(above) - 1)], only=(files[0], file))
 
 
 def field(row: Row, name: str, kind: type | tuple[type, ...] = str) -> Any:
