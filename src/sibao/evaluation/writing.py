@@ -15,7 +15,10 @@ from sibao.evaluation.suite import RequestSuite, Rows, Setting
 
 @dataclass(frozen=True)
 class Exercise:
-    """One row: what is asked, the whole worked answer (for examples), and what is accepted."""
+    """One row: what is asked, the whole worked answer (for examples), and what is accepted.
+
+    ``text`` is the part of ``prompt`` that is the row's own words, which alone a perturbation changes; empty: all of it.
+    """
 
     id: str
     prompt: str
@@ -25,6 +28,7 @@ class Exercise:
     cluster: str = ""
     language: Language = "en"
     data: dict[str, Any] = field(default_factory=dict)
+    text: str = ""
 
 
 class WritingSuite(RequestSuite):
