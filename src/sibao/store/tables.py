@@ -59,3 +59,29 @@ RESPONSES = Table(
     Column("created", Float(53), nullable=False),  # seconds since 1970, UTC
     Index("responses_created", "created"),
 )
+
+PUBLISHED = Table(
+    "published",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("task", Text, nullable=False),
+    Column("dataset", Text, nullable=False),
+    Column("subset", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("metric", Text, nullable=False),
+    Column("value", Float(53), nullable=False),
+    Column("unit", Text, nullable=False),
+    Column("shown", Text, nullable=False),
+    Column("low", Float(53)),
+    Column("high", Float(53)),
+    Column("level", Float(53)),
+    Column("n", Integer),
+    Column("date", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("signature", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("imported", Float(53), nullable=False),  # seconds since 1970, UTC
+    Index("published_source", "source"),
+)
