@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,13 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from sibao.core.types import Score
+from sibao.evaluation.exchange_index import entry
+from sibao.evaluation.subject import subject_of
+from sibao.store.published import Published
 from sibao.store.runs import Run, list_runs, scores_of
-
-TASKS = {
-    "translate": "translation", "answer": "question-answering", "summarize": "summarization",
-    "describe": "image-text-to-text", "classify": "text-classification",
-}  # fmt: skip
-"""Sibao's task → the hub's; all else is ``text-generation``."""
 
 
 @dataclass(frozen=True)
@@ -31,18 +27,14 @@ class Measured:
     score: Score
 
     def entry(self) -> Any:
-        """The score as ``huggingface_hub`` has it; ``verified`` is false: nobody but its maker has seen it."""
-        from huggingface_hub import EvalResult
-
-        return EvalResult(
-            task_type=TASKS.get(self.task, "text-generation"),
-            dataset_name=self.dataset,
-            dataset_type=re.sub(r"[^\w.-]+", "-", self.dataset).strip("-").lower() or "data",
-            metric_type=self.score.name,
-            metric_value=round(self.score.value, 6),
-            metric_name=self.score.name,
-            verified=False,
-        )
+        """The score as ``huggingface_hub`` has it."""
+        s = self.score
+        return entry(
+            Published(
+                task=self.task, dataset=self.dataset, model="", metric=s.name, value=s.value, low=s.low,
+                high=s.high, level=s.level, n=s.n, date=self.date, signature=s.signature,
+            )
+        )  # fmt: skip
 
     def row(self) -> str:
         """A line of the card's table: with interval, chance, rows and signature."""
@@ -66,10 +58,10 @@ def scores_of_model(names: Sequence[str]) -> list[Measured]:
 
     Of evaluations on the same data the newest counts; a score that is not a number is left out.
     """
-    wanted = {_key(name) for name in names}
+    wanted = {model_key(name) for name in names}
     found: dict[tuple[str, str, str, str], Measured] = {}
     for run in reversed(list_runs("evaluate", status="done")):
-        if _key(run.model) not in wanted or run.recipe.get("precision", "auto") != "auto":
+        if model_key(run.model) not in wanted or run.recipe.get("precision", "auto") != "auto":
             continue  # in whole numbers, say, it is not quite the model that is exported
         for score in scores_of(run.id):
             if math.isfinite(score.value):
@@ -81,17 +73,12 @@ def scores_of_model(names: Sequence[str]) -> list[Measured]:
 
 
 def _measured(run: Run, score: Score) -> Measured:
-    recipe = run.recipe
-    dataset = ", ".join(Path(str(file)).name for file in recipe.get("data") or []) or "unnamed"
-    if recipe.get("to"):
-        dataset += f" (to {recipe['to']})"
-    if recipe.get("limit"):
-        dataset += f" (first {recipe['limit']})"
+    subject = subject_of(run.recipe)
     date = datetime.fromtimestamp(run.finished or run.started, UTC).strftime("%Y-%m-%d")
-    return Measured(run.id, date, str(recipe.get("task") or "generate"), dataset, score)
+    return Measured(run.id, date, subject.name, subject.described, score)
 
 
-def _key(name: str) -> str:
+def model_key(name: str) -> str:
     """A model's name with its folders written out, so that two ways to call one folder are the same."""
     whole = Path(name).expanduser()
     parts = [name] if whole.exists() else name.split("+")
