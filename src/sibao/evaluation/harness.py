@@ -168,10 +168,23 @@ def compare_answers(
 
 def _compare(module: ModuleType, pairs: list[tuple[Answered, Answered]], language: str) -> Comparison:
     accepted = [a.item.references for a, _ in pairs]
-    texts = [[x.result.text for x in side if x.result is not None] for side in zip(*pairs, strict=True)]
+    first, second = ([x.result.text for x in side if x.result is not None] for side in zip(*pairs, strict=True))
+    return compare_texts(module, first, second, accepted, language)
+
+
+def compare_texts(
+    module: ModuleType,
+    first: Sequence[str],
+    second: Sequence[str],
+    accepted: Sequence[Sequence[str]],
+    language: str,
+    *,
+    level: float = 0.95,
+) -> Comparison:
+    """Paired comparison by one metric's module of two systems' texts for the same rows (first minus second)."""
     better = bool(module.HIGHER_IS_BETTER)
     if hasattr(module, "row_statistics"):  # a corpus score: resample its sums, not the rows' own scores
-        a, b = (module.row_statistics(t, accepted, language=language) for t in texts)
-        return compare(a, b, statistic=module.from_sums, higher_is_better=better)
-    a, b = (module.per_row(t, accepted, language=language) for t in texts)
-    return compare(a, b, higher_is_better=better)
+        a, b = (module.row_statistics(texts, accepted, language=language) for texts in (first, second))
+        return compare(a, b, statistic=module.from_sums, higher_is_better=better, level=level)
+    a, b = (module.per_row(texts, accepted, language=language) for texts in (first, second))
+    return compare(a, b, higher_is_better=better, level=level)
