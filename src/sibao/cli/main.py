@@ -18,7 +18,8 @@ FILES = {
     "demo": "demo", "generate": "tasks", "translate": "tasks", "answer": "tasks", "summarize": "tasks",
     "describe": "tasks",
     "chat": "chat", "data": "data", "tokenizer": "data", "pretrain": "training", "finetune": "training",
-    "evaluate": "evaluation", "export": "export", "quantize": "quantize",
+    "evaluate": "evaluation", "compare": "compare", "leaderboard": "leaderboard",
+    "export": "export", "quantize": "quantize",
     "runs": "runs", "check": "check", "fit": "fit", "doctor": "doctor",
 }  # fmt: skip
 """Each command and the file of this package that holds it."""

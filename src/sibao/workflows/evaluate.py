@@ -115,7 +115,7 @@ def evaluate(
     Raises:
         DataError: rows the task cannot read. BadInput: no rows, or a model that cannot do it.
     """
-    rows = _rows(data, limit)
+    rows = read_data(data, limit)
     loaded = load(model, precision=precision)
     asked = {"task": task, "data": data, "to": to, "limit": limit, "compare": compare, "precision": precision}
     run = runs.create_run("evaluate", model, asked)
@@ -134,7 +134,12 @@ def evaluate(
     return result
 
 
-def _rows(data: Sequence[str], limit: int | None) -> list[tuple[str, int, dict[str, Any]]]:
+def read_data(data: Sequence[str], limit: int | None) -> list[tuple[str, int, dict[str, Any]]]:
+    """(file, line, row) of data files in order, at most ``limit``.
+
+    Raises:
+        DataError: a row that cannot be read. BadInput: no rows.
+    """
     found: list[tuple[str, int, dict[str, Any]]] = []
     for path in expand(list(data)):
         for line, row in read_numbered(path):
