@@ -96,6 +96,7 @@ def test_intervals_know_what_the_values_are() -> None:
     crowd = interval_of([1.0, 0.0] * 10, [str(i // 10) for i in range(20)])
     assert crowd[2] == "clustered" and alone[2] == "wilson"
     assert interval_of([1.0, 0.0] * 10, [str(i) for i in range(20)])[2] == "wilson"  # clusters of one are none
+    assert interval_of([0.0] * 6, ["a", "a", "b", "b", "c", "d"]) == (*wilson(0, 4), "wilson")  # never 0 … 0
 
 
 def test_groups_are_reported_for_the_headline_only() -> None:

@@ -67,6 +67,9 @@ def interval_of(
         return None, None, "none"
     distinct = set(clusters)
     if "" not in distinct and 1 < len(distinct) < len(values):
+        if set(values) in ({0.0}, {1.0}):  # no spread to measure: as many independent rows as there are clusters
+            ends = wilson(len(distinct) * int(values[0]), len(distinct), level)
+            return ends.low, ends.high, "wilson"
         mean = math.fsum(values) / len(values)
         half = two_sided_t(level, len(distinct) - 1) * clustered_standard_error(values, clusters)
         binary = set(values) <= {0.0, 1.0}
