@@ -8,12 +8,15 @@ from __future__ import annotations
 import json
 import random
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from engines.rows import SAMPLES
 
 NAME = "asked"
+SHOTS = 200
+"""Titles that only worked examples are drawn from."""
 _HEAD = """task: asked
 dataset_path: json
 dataset_kwargs: {data_files: {train: train.jsonl, test: test.jsonl}}
@@ -57,14 +60,14 @@ class Asked:
     wanted: float
 
     def write(self, place: Path, rows: int, seed: int) -> Path:
-        """The task and its rows in a folder."""
-        draw = random.Random(f"{self.name}/{seed}")
-        train, test = (_titles(part) for part in ("train", "test"))
-        names = sorted({one["completion"] for one in train})
-        writing = self.task is _WRITING
+        """The task and its rows in a folder: other rows for each seed, until there are no more."""
+        draw, titles = random.Random(f"{self.name}/{seed}"), shuffled()
+        names = sorted({one["completion"] for one in titles})
+        shots, pool = draw.sample(titles[:SHOTS], 8), titles[SHOTS:]
+        first = seed % (len(pool) // rows) * rows
         place.mkdir(parents=True, exist_ok=True)
-        _put(place / "train.jsonl", [_row(one, names, draw) for one in draw.sample(train, 8)])
-        _put(place / "test.jsonl", [_row(one, names, draw) for one in draw.sample(train if writing else test, rows)])
+        _put(place / "train.jsonl", [_row(one, names, draw) for one in shots])
+        _put(place / "test.jsonl", [_row(one, names, draw) for one in pool[first : first + rows]])
         (place / f"{NAME}.yaml").write_text(self.task.replace("NUMBER", str(self.number)), encoding="utf-8")
         return place
 
@@ -78,9 +81,13 @@ def works(rows: int, new: int = 64) -> tuple[Asked, ...]:
     )
 
 
-def _titles(part: str) -> list[dict[str, Any]]:
-    lines = (SAMPLES / f"csl_category.{part}.jsonl").read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines]
+@cache
+def shuffled() -> list[dict[str, Any]]:
+    """All titles, in an order that has nothing to do with their discipline."""
+    parts = [(SAMPLES / f"csl_category.{part}.jsonl").read_text(encoding="utf-8") for part in ("train", "test")]
+    found = [json.loads(line) for part in parts for line in part.splitlines()]
+    random.Random(0).shuffle(found)
+    return found
 
 
 def _row(one: dict[str, Any], names: list[str], draw: random.Random) -> dict[str, Any]:

@@ -38,10 +38,10 @@ def kept() -> dict[str, Any]:
     return found
 
 
-@cache
-def loaded(folder: Path) -> Any:
-    """A model in float32."""
-    return load(str(folder), precision="fp32")
+@pytest.fixture(scope="module")
+def models(folders: dict[str, Path]) -> dict[str, Any]:
+    """Both in float32."""
+    return {name: load(str(folder), precision="fp32") for name, folder in folders.items()}
 
 
 def samples_of(name: str) -> tuple[RequestSuite, list[Any]]:
@@ -87,11 +87,11 @@ def test_requests_are_the_harness_own(name: str) -> None:
 
 @pytest.mark.parametrize("name", TASKS)
 @pytest.mark.parametrize("model", MODELS)
-def test_kept_figures(name: str, model: str, folders: dict[str, Path]) -> None:
+def test_kept_figures(name: str, model: str, folders: dict[str, Path], models: dict[str, Any]) -> None:
     if model == "mini" and reference.weights(folders[model]) != kept()[model]["weights"]:
         pytest.skip("mini has other weights than the kept figures: python -m tests.evaluation.lm_eval_reference")
     suite, samples = samples_of(name)
-    agree(kept()[model]["tasks"][name], suite, ask(loaded(folders[model]), samples, judge=suite.judge))
+    agree(kept()[model]["tasks"][name], suite, ask(models[model], samples, judge=suite.judge))
 
 
 def test_random_weights_are_those_of_the_kept_figures(folders: dict[str, Path]) -> None:
@@ -104,11 +104,11 @@ def test_detokenizer_is_the_harness_own() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
-def test_the_program_itself(model: str, folders: dict[str, Path]) -> None:
+def test_the_program_itself(model: str, folders: dict[str, Path], models: dict[str, Any]) -> None:
     if not (reference.PYTHON.parents[1] / "installed").exists():
         pytest.skip("lm-evaluation-harness is not installed: sh scripts/peers.sh harness")
     found = reference.harness(folders[model])
     assert sorted(found["tasks"]) == TASKS
     for name in TASKS:
         suite, samples = samples_of(name)
-        agree(found["tasks"][name], suite, ask(loaded(folders[model]), samples, judge=suite.judge))
+        agree(found["tasks"][name], suite, ask(models[model], samples, judge=suite.judge))

@@ -107,6 +107,7 @@ def test_a_field_that_is_missing_is_named(tmp_path: Path) -> None:
     write(tmp_path / "test.jsonl", [{"en": "Hi.", "zh": "你好。"}, {"en": "Hi."}])
     with pytest.raises(DataError, match=r"test.jsonl:2 field 'zh': missing"):
         on_task("tatoeba").read(Place(tmp_path))
+    (tmp_path / "test.jsonl").rename(tmp_path / "pairs.jsonl")
     write(tmp_path / "dev.jsonl", [{"source": "一句", "target": "题"}])
     with pytest.raises(DataError, match="field 'source': got str, wanted list"):
         on_task("scitldr").read(Place(tmp_path))

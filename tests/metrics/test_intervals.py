@@ -99,3 +99,9 @@ def test_percentile_interval_holds_the_value(samples: list[float], value: float)
     low, high = percentile_interval(np.array(samples), value)
     assert low <= value <= high
     assert math.isfinite(low) and math.isfinite(high)
+
+
+def test_percentile_interval_of_samples_that_overflow() -> None:
+    samples = np.array([1.0] * 50 + [2.0] * 40 + [math.inf] * 10)
+    assert percentile_interval(samples, 2.0) == (1.0, math.inf)
+    assert percentile_interval(np.array([math.inf] * 5), math.inf) == (math.inf, math.inf)

@@ -32,3 +32,8 @@ class TaskSuite(Suite):
     @abstractmethod
     def task_rows(self, rows: Rows) -> list[TaskRow]:
         """The rows that are scored, in order."""
+
+
+def origin(row: Row) -> Row:
+    """The file and line that a row came from, for the row that is made of it: errors then say where."""
+    return {key: value for key, value in row.items() if key in ("_file", "_line")}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from sibao.core.errors import BadInput
 from sibao.core.types import Score
 from sibao.core.types import Scored as Likelihood
+from sibao.evaluation.reporting import means
 from sibao.evaluation.sample import Judged, Outcome, Reply
 from sibao.metrics._intervals import RESAMPLES, SEED, bootstrap, percentile_interval
 
@@ -21,6 +23,17 @@ def judged(replies: Sequence[Reply], target: str) -> Judged:
         raise BadInput("got a completion, wanted a likelihood")
     values = {"acc": float(reply.greedy), "loglikelihood": reply.loglikelihood}
     return Judged(values, target if reply.greedy else "", (target,))
+
+
+def scores(outcomes: Sequence[Outcome]) -> list[Score]:
+    """Accuracy, of each group as well where there are several, and perplexity."""
+    plain = [replace(o, judged=_accuracy_alone(o.judged)) for o in outcomes]
+    return [*means(plain, grouped=("acc",)), *perplexity(outcomes)]
+
+
+def _accuracy_alone(judged: Judged | None) -> Judged | None:
+    """Without the log-likelihood, whose mean is reported as perplexity, and which may be infinite."""
+    return None if judged is None else replace(judged, values={"acc": judged.values["acc"]})
 
 
 def perplexity(outcomes: Sequence[Outcome]) -> list[Score]:

@@ -17,7 +17,7 @@ from sibao.evaluation.conventions import right
 from sibao.evaluation.places import Place
 from sibao.evaluation.reporting import means
 from sibao.evaluation.sample import Generation, Judged, Loglikelihood, Outcome, Reply, Request, Rolling, Sample
-from sibao.evaluation.suite import RequestSuite, Rows, Setting
+from sibao.evaluation.suite import Area, RequestSuite, Rows, Setting
 from sibao.evaluation.texts import counted
 from sibao.evaluation.yaml_config import TaskFile
 from sibao.evaluation.yaml_metrics import CORPUS, Pipeline, exact_match
@@ -29,7 +29,7 @@ from sibao.text.language import detect
 class YamlSuite(RequestSuite):
     """What the four output types share."""
 
-    area = "accuracy"
+    area: ClassVar[Area] = "accuracy"
     about: ClassVar[dict[Language, str]] = {
         "en": "a task of lm-evaluation-harness, in YAML",
         "zh": "lm-evaluation-harness 的 YAML 任务",
@@ -114,7 +114,7 @@ class Target(YamlSuite):
 
     def report(self, outcomes: Sequence[Outcome]) -> list[Score]:
         """The metrics of the task, in its order."""
-        found = {s.name: s for s in [*means(outcomes), *targets.perplexity(outcomes)]}
+        found = {s.name: s for s in targets.scores(outcomes)}
         return [found[m.name] for m in self.task.metrics if m.name in found] or list(found.values())
 
 

@@ -75,13 +75,22 @@ def gold_of(texts: Texts, row: Row) -> tuple[int, ...]:
     """
     target, choices = target_of(texts, row), choices_of(texts, row)
     wanted = target if isinstance(target, list) else [target]
-    found = [choices.index(one) if isinstance(one, str) and one in choices else one for one in wanted]
-    for one in found:
-        if not isinstance(one, int) or isinstance(one, bool) or not 0 <= one < len(choices):
-            raise fault(row, "doc_to_target", f"got {one!r}, wanted one of {len(choices)} choices, by number or text")
-    if not found:
+    if not wanted:
         raise fault(row, "doc_to_target", "got an empty list, wanted a right choice")
+    found: list[int] = []
+    for one in wanted:
+        number = _number(one, choices) if isinstance(one, str) else one
+        if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < len(choices):
+            raise fault(row, "doc_to_target", f"got {one!r}, wanted one of {len(choices)} choices, by number or text")
+        found.append(number)
     return tuple(found)
+
+
+def _number(target: str, choices: list[str]) -> int | str:
+    """The number of a choice by its text, else by digits (a column of a CSV file is text)."""
+    if target in choices:
+        return choices.index(target)
+    return int(target) if target.isascii() and target.isdigit() else target
 
 
 def answers_of(texts: Texts, row: Row) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from statistics import NormalDist
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,5 +128,7 @@ def bootstrap(
 
 def percentile_interval(samples: Floats, value: float, level: float = 0.95) -> Interval:
     """The middle ``level`` of the resampled scores, widened to hold ``value`` itself where the resamples are skewed."""
-    low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2])
+    # Between a number and infinity (perplexities of hopeless resamples) nothing can be interpolated.
+    method: Literal["linear", "nearest"] = "linear" if np.isfinite(samples).all() else "nearest"
+    low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2], method=method)
     return Interval(min(value, float(low)), max(value, float(high)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sibao.core.types import Row
-from sibao.evaluation.on_tasks import TaskRow
+from sibao.evaluation.on_tasks import TaskRow, origin
 from sibao.evaluation.own_split import SPLIT, clean, own_test
 from sibao.evaluation.places import Place, field
 from sibao.evaluation.suite import Rows
@@ -43,8 +43,7 @@ class CSLTitle(SummarySuite):
 
 
 def _pair(row: Row) -> Row:
-    where = {key: row[key] for key in ("_file", "_line") if key in row}
-    return {"document": row["source"], "summary": row["target"], **where}
+    return {"document": row["source"], "summary": row["target"], **origin(row)}
 
 
 SUITE = CSLTitle()

@@ -12,10 +12,9 @@ from pathlib import Path
 from sibao.core.errors import BadInput, DataError
 from sibao.core.types import Row, Score
 from sibao.evaluation.places import Place, field
-from sibao.evaluation.reporting import means
 from sibao.evaluation.sample import Judged, Loglikelihood, Outcome, Reply, Sample
 from sibao.evaluation.suite import RequestSuite, Rows, Setting
-from sibao.evaluation.targets import judged, perplexity
+from sibao.evaluation.targets import judged, scores
 
 FORMS = ("openai", "standard")
 
@@ -60,8 +59,7 @@ class LAMBADA(RequestSuite):
 
     def report(self, outcomes: Sequence[Outcome]) -> list[Score]:
         """Accuracy and perplexity; accuracy for each form where the files hold both."""
-        found = [s for s in means(outcomes, grouped=("acc",)) if not s.name.startswith("loglikelihood")]
-        return [*found, *perplexity(outcomes)]
+        return scores(outcomes)
 
 
 def form(row: Row) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sibao.core.types import Row
-from sibao.evaluation.on_tasks import TaskRow
+from sibao.evaluation.on_tasks import TaskRow, origin
 from sibao.evaluation.places import Place, field
 from sibao.evaluation.suite import Rows
 from sibao.evaluation.suites._summaries import SummarySuite
@@ -34,8 +34,7 @@ class SciTLDR(SummarySuite):
 
 
 def _pair(row: Row) -> Row:
-    where = {key: row[key] for key in ("_file", "_line") if key in row}
-    return {"document": " ".join(row["source"]), "summary": row["target"], **where}
+    return {"document": " ".join(row["source"]), "summary": row["target"], **origin(row)}
 
 
 SUITE = SciTLDR()

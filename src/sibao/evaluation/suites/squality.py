@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sibao.core.errors import DataError
 from sibao.core.types import Row
-from sibao.evaluation.on_tasks import TaskRow
+from sibao.evaluation.on_tasks import TaskRow, origin
 from sibao.evaluation.places import Place, field
 from sibao.evaluation.suite import Rows
 from sibao.evaluation.suites._summaries import SummarySuite
@@ -42,7 +42,6 @@ class SQuALITY(SummarySuite):
 
 
 def _pair(row: Row) -> Row:
-    where = {key: row[key] for key in ("_file", "_line") if key in row}
     try:
         first = min(row["questions"], key=lambda question: question["question_number"])
         plots = [response["response_text"] for response in first["responses"]]
@@ -51,7 +50,7 @@ def _pair(row: Row) -> Row:
             "wanted questions of question_number and responses of response_text", file=str(row.get("_file", "")),
             line=int(row.get("_line", 0)), field="questions",
         ) from None  # fmt: skip
-    return {"document": row["document"], "summary": plots, **where}
+    return {"document": row["document"], "summary": plots, **origin(row)}
 
 
 SUITE = SQuALITY()

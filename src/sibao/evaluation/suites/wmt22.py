@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from sibao.core.errors import DataError
 from sibao.core.types import Language, Row
-from sibao.evaluation.on_tasks import TaskRow, TaskSuite
+from sibao.evaluation.on_tasks import TaskRow, TaskSuite, origin
 from sibao.evaluation.places import Place, field
 from sibao.evaluation.suite import Rows
 from sibao.text.language import other
@@ -55,8 +55,7 @@ def _task_row(row: Row) -> TaskRow:
         )  # fmt: skip
     to = TO[direction]
     references = [str(row[name]) for name in ("reference_a", "reference_b") if row.get(name)]
-    where = {key: row[key] for key in ("_file", "_line") if key in row}
-    pair = {other(to): row["source"], to: references, **where}
+    pair = {other(to): row["source"], to: references, **origin(row)}
     return TaskRow(field(row, "id"), pair, {"to": to}, group=direction)
 
 
