@@ -67,12 +67,14 @@ def test_not_distinguishable_says_how_many_rows_would_do() -> None:
     assert acc.verdict == "not distinguishable" and acc.advice is not None and (acc.advice.needed or 0) > 40
     assert "needs about" in shown(found) and "would be found in 80 of 100 tries" in shown(found)
     lone = compare_runs(choices("c", [0.0, 1.0, 0.0, 0.0]), choices("d", [0.0, 1.0, 0.0, 0.0]))
-    assert "is not distinguishable from guessing (0.25)" in shown(lone)
+    assert "the first run is not distinguishable from guessing by acc" in shown(lone)
+    assert "the two runs agree on all 4 rows by acc, acc_norm" in shown(lone)
 
 
 def test_missing_rows_are_counted_and_left_out() -> None:
     found = compare_runs(choices("a", [1.0, None, 0.0, 1.0]), choices("b", [1.0, 1.0, None, 0.0]))
     assert found.metrics[0].comparison.n == 2 and found.counts["missing"] == 2
+    assert "2 of 4 rows are missing in one run or both and stand out of the tests (the provider failed)" in shown(found)
     rows = found.to_json()["rows"]
     assert rows[1]["first_missing"] == "the provider failed" and rows[1]["state"] == "missing"
 
@@ -156,7 +158,7 @@ def test_what_is_no_pair_of_finished_evaluations_is_refused() -> None:
 
 def test_another_way_of_asking_is_allowed_and_said() -> None:
     found = compare_runs(choices("a", [1.0, 0.0, 1.0]), choices("a", [1.0, 1.0, 1.0], {"shots": 5, "perturb": "typos"}))
-    assert found.notes == [
+    assert [words["en"] for words in found.notes] == [
         "asked otherwise: shots: 0 and 5 (first and second run)",
         "asked otherwise: perturb: none and typos (first and second run)",
     ]

@@ -112,6 +112,12 @@ def test_files_are_imported_replaced_and_forgotten(tmp_path: Path) -> None:
         forget_files([str(TABLES)])
 
 
+def test_a_figure_that_two_files_give_alike_stands_once(tmp_path: Path) -> None:
+    (tmp_path / "copy.json").write_bytes(TABLES.read_bytes())
+    import_files([str(TABLES), str(tmp_path / "copy.json")])
+    assert len(published()) == 106 and sum(len(b.places) for b in leaderboard()) == 53
+
+
 def test_nothing_is_kept_where_one_file_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "bad.json").write_text("{")
     with pytest.raises(DataError, match=r"bad\.json:1"):

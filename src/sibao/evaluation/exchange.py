@@ -76,8 +76,8 @@ def written(result: Published) -> str:
 
 
 def string(value: Any) -> str:
-    """A text field that may be missing, null or of another type."""
-    return value.strip() if isinstance(value, str) else ""
+    """A text field that may be missing, null or of another type; on one line."""
+    return " ".join(value.split()) if isinstance(value, str) else ""
 
 
 EXTRAS: dict[str, type] = {"low": float, "high": float, "level": float, "n": int, "signature": str}

@@ -103,6 +103,12 @@ def _shown(key: str, subject: Subject) -> str:
     )
 
 
+def labelled(model: str, recipe: Mapping[str, Any]) -> str:
+    """A model's name with the precision that it was asked in, where that is out of the ordinary."""
+    precision = str(recipe.get("precision") or "auto")
+    return model if precision == "auto" else f"{model} ({precision})"
+
+
 def hub_task(name: str) -> str:
     """What the hub calls the work of a task or suite; any other name in the hub's letters."""
     if name in HUB_TASKS or not name:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from sibao.core.errors import BadInput
 from sibao.core.types import Score
 from sibao.evaluation.board import Entry, made_how
 from sibao.evaluation.pairing import compare_pairs, is_corpus, pair_rows
-from sibao.evaluation.subject import subject_of
+from sibao.evaluation.subject import labelled, subject_of
 from sibao.store.published import Published, published
 from sibao.store.rows import ResultRow, rows_of
 from sibao.store.runs import Run, list_runs, scores_of
@@ -42,10 +43,9 @@ def own_entries() -> list[Entry]:
 
 def _own(run: Run, score: Score, name: str) -> Entry:
     subject = subject_of(run.recipe)
-    precision = str(run.recipe.get("precision") or "auto")
     date = datetime.fromtimestamp(run.finished or run.started, UTC).strftime("%Y-%m-%d")
     result = Published(
-        task=subject.name, dataset=subject.described, model=name + (f" ({precision})" if precision != "auto" else ""),
+        task=subject.name, dataset=subject.described, model=labelled(name, run.recipe),
         metric=score.name, value=score.value, low=score.low, high=score.high, level=score.level, n=score.n, date=date,
         signature=score.signature, source=f"run {run.id}",
     )  # fmt: skip
@@ -64,8 +64,9 @@ def _names(models: Iterable[str]) -> dict[str, str]:
 
 
 def published_entries() -> list[Entry]:
-    """Everything that was imported."""
-    return [Entry(result) for result in published()]
+    """Everything that was imported; a figure that two sources give alike, to the paper and the day, stands once."""
+    found = {replace(result, source="", imported=0.0): result for result in published()}
+    return [Entry(result) for result in found.values()]
 
 
 class StoredRows:

@@ -51,18 +51,17 @@ def _explained(tables: Sequence[Board]) -> str:
     en = (
         f"Ranks are ranges: every rank that a model could truly have, at {level} for a whole table at once. They come from "
         "paired tests of the rows where both evaluations are recorded here, else from both intervals, adjusted by Holm. "
-        "A question mark: no interval, so nothing is known. Figures share a table only if they were made the same way."
+        "Unknown: no interval, so nothing says. Figures share a table only if they were made the same way."
     )
     zh = (
         f"名次是范围：在整张表一并成立的 {level} 置信水平下，该模型可能的全部名次。两次评测的逐行记录都在这里时用成对检验，"
-        "否则用双方的区间，并按 Holm 法校正。问号表示没有区间，无从得知。得来方式相同的数才放在同一张表里。"
+        "否则用双方的区间，并按 Holm 法校正。未知：没有区间，无从得知。得来方式相同的数才放在同一张表里。"
     )
     return f'<p class="soft">{both(en, zh)}</p>'
 
 
 def _section(board: Board) -> str:
     heading = title(board).rpartition(" (")[0]
-    way = both(title(board).rpartition("(")[2].rstrip(")"), _WAYS[board.direction.which])
     notes = "".join(f"<li>{both(w['en'], w['zh'])}</li>" for w in (*board.apart, *board.cautions))
     how = (
         f"<details><summary>{both('how it was made', '得来的方式')}</summary><code>{escape(board.how)}</code></details>"
@@ -70,12 +69,19 @@ def _section(board: Board) -> str:
     axis = axis_of([v for p in board.places for v in (p.entry.result.value, p.entry.result.low, p.entry.result.high)])
     lines = [_line(place, board, axis) for place in board.places]
     return (
-        f'<section data-filter="table"><h2>{escape(heading)}</h2><p class="soft">{way}</p>'
+        f'<section data-filter="table"><h2>{escape(heading)}</h2>'
         + (f'<ul class="notes">{notes}</ul>' if notes else "")
-        + table(COLUMNS, lines, heading, heading)
+        + table(COLUMNS, lines, *_caption(board), heading)
         + (how if board.how else "")
         + "</section>"
     )
+
+
+def _caption(board: Board) -> tuple[str, str]:
+    en, zh = title(board).rpartition("(")[2].rstrip(")"), _WAYS[board.direction.which]
+    if any(place.entry.chance is not None for place in board.places):
+        return f"{en}; dashed: what guessing gives", f"{zh}；虚线处为瞎猜的水平"
+    return en, zh
 
 
 def _line(place: Place, board: Board, axis: Axis) -> Line:
@@ -94,7 +100,7 @@ def _line(place: Place, board: Board, axis: Axis) -> Line:
         Cell(escape(value_text(place)), r.value),
         Cell(drawn + escape(interval_text(place)), math.nan if r.low is None else r.low),
         Cell(rows, math.nan if r.n is None else r.n),
-        Cell(escape(r.date), r.date),
+        Cell(escape(r.date), r.date, "date"),
         Cell(_origin(place)),
     ))  # fmt: skip
 

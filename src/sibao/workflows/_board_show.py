@@ -43,9 +43,9 @@ def show(tables: Sequence[Board], most: int = 10) -> RenderableType:
 def title(board: Board) -> str:
     """``Question Answering · SQuAD2.0 · F1 (more is better)``."""
     way = {"higher": "more is better", "lower": "less is better", "neither": "neither more nor less is better"}
-    names = [part for part in (board.task, board.dataset, board.subset) if part]
-    unique = list(dict.fromkeys(names))  # a suite's task and dataset are one name
-    return f"{' · '.join([*unique, board.metric])} ({way[board.direction.which]})"
+    task = "" if board.dataset.startswith(board.task) else board.task  # a suite's data are called after it
+    names = [part for part in (task, board.dataset, board.subset, board.metric) if part]
+    return f"{' · '.join(names)} ({way[board.direction.which]})"
 
 
 def _table(board: Board) -> Table:

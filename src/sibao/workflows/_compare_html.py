@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sibao.core.paths import write_text
-from sibao.core.types import Language
+from sibao.core.types import Language, Score
 from sibao.evaluation.changes import MetricChange, RowChange
 from sibao.evaluation.pages import Cell, Column, Line, axis_of, both, escape, interval, page, table
+from sibao.evaluation.subject import labelled
 from sibao.store.rows import ResultRow
 from sibao.store.runs import Run
 from sibao.workflows._compare_words import (
@@ -20,6 +21,7 @@ from sibao.workflows._compare_words import (
     p_text,
     remarks,
     score_text,
+    step_text,
 )
 from sibao.workflows.compare import Compared
 
@@ -27,19 +29,19 @@ LONG = 400
 """Characters of a question that is folded up."""
 METRICS = (
     Column("metric", "指标"),
+    Column("verdict", "结论"),
+    Column("difference", "差", number=True),
+    Column("its 95 % interval", "差的 95 % 区间"),
+    Column("p (Holm)", "p（Holm）", number=True),
     Column("first", "前一次", number=True),
     Column("second", "后一次", number=True),
-    Column("difference", "差", number=True),
-    Column("95 % interval of the difference", "差的 95 % 区间"),
-    Column("p (Holm)", "p（Holm）", number=True),
     Column("chance", "瞎猜", number=True),
-    Column("verdict", "结论"),
 )
 
 
 def report(found: Compared, language: Language = "en") -> str:
     """The whole page."""
-    names = f"{found.first.model} → {found.second.model}"
+    names = " → ".join(labelled(run.model, run.recipe) for run in (found.first, found.second))
     data = found.subject.described
     body = [
         f"<h1>{escape(names)}</h1>",
@@ -63,8 +65,8 @@ def write_report(found: Compared, target: str | Path, language: Language = "en")
 
 def _runs(found: Compared) -> str:
     items = "".join(
-        f"<li>{both(en, zh)}: <code>{escape(run.id)}</code> {escape(run.model)}, {escape(_day(run))}</li>"
-        for run, en, zh in ((found.first, "first", "前一次"), (found.second, "second", "后一次"))
+        f"<li>{both(en, zh)} <code>{escape(run.id)}</code> {escape(labelled(run.model, run.recipe))}, {escape(_day(run))}</li>"
+        for run, en, zh in ((found.first, "first:", "前一次："), (found.second, "second:", "后一次："))
     )
     return f'<ul class="notes">{items}</ul>'
 
@@ -74,36 +76,42 @@ def _day(run: Run) -> str:
 
 
 def _metrics(found: Compared) -> str:
-    lines = [_metric(one) for one in found.metrics]
+    known = any(chance_of(one) is not None for one in found.metrics)
+    columns = METRICS if known else METRICS[:-1]
+    lines = [Line(_metric(one)[: len(columns)]) for one in found.metrics]
     return table(
-        METRICS, lines,
+        columns, lines,
         "Second against first, paired by row; p-values adjusted by Holm for all metrics together. Dashed: no difference.",
         "后一次对前一次，逐行成对检验；p 值已按 Holm 法对全部指标一并校正。虚线处为没有差别。",
     )  # fmt: skip
 
 
-def _metric(one: MetricChange) -> Line:
+def _metric(one: MetricChange) -> tuple[Cell, ...]:
     c = one.comparison
     axis = axis_of([c.low, c.high, 0.0])  # metrics have scales of their own
     words = VERDICT_WORDS[one.verdict]
     kind = {"better": "good", "worse": "bad"}.get(one.verdict, "soft")
     drawn = interval(c.difference, c.low, c.high, axis, mark=0.0)
     first, second = (math.nan if s is None else s.value for s in (one.first, one.second))
-    return Line((
-        Cell(f"{escape(one.metric)}"),
-        Cell(escape(score_text(one.first)), first),
-        Cell(escape(score_text(one.second)), second),
-        Cell(f"{c.difference:+.4g}", c.difference),
+    return (
+        Cell(escape(one.metric)),
+        Cell(both(words["en"], words["zh"]), kind=f"verdict {kind}"),
+        Cell(step_text(c.difference), c.difference),
         Cell(f"{drawn}{number(c.low)} … {number(c.high)}", c.low),
         Cell(escape(p_text(one.adjusted)), one.adjusted),
+        Cell(_score(one.first), first),
+        Cell(_score(one.second), second),
         Cell(number(chance_of(one)), math.nan if chance_of(one) is None else chance_of(one)),
-        Cell(both(words["en"], words["zh"]), kind=f"verdict {kind}"),
-    ))  # fmt: skip
+    )  # fmt: skip
+
+
+def _score(score: Score | None) -> str:
+    value, _, ends = score_text(score).partition(" ")
+    return escape(value) + (f'<br><span class="soft">{escape(ends)}</span>' if ends else "")
 
 
 def _notes(found: Compared) -> str:
-    lines = [escape(note) for note in found.notes]
-    lines += [both(words["en"], words["zh"]) for one in found.metrics for words in remarks(one)]
+    lines = [both(words["en"], words["zh"]) for words in (*found.notes, *remarks(found.metrics))]
     tests = sorted({one.comparison.test for one in found.metrics})
     lines.append(both("tests: " + "; ".join(tests), "所用检验：" + "；".join(tests)))
     return f'<ul class="notes">{"".join(f"<li>{line}</li>" for line in lines)}</ul>'
@@ -154,14 +162,16 @@ def _row(found: Compared, change: RowChange, asked: bool) -> Line:
         cells.append(Cell("–", ""))
     else:
         step = change.second - change.first
-        cells.append(Cell(f"{step:+.4g}" if step else "0", step))
+        cells.append(Cell(step_text(step), step))
     return Line(cells, change.state)
 
 
 def _question(text: str) -> str:
     if len(text) <= LONG:
         return escape(text)
-    return f"<details><summary>{escape(' '.join(text[-LONG // 2 :].split()))}</summary>{escape(text)}</details>"
+    end = " ".join(text[-LONG // 2 :].split())
+    end = end.partition(" ")[2] or end  # what is asked stands at the end; no half of a word before it
+    return f"<details><summary>… {escape(end)}</summary>{escape(text)}</details>"
 
 
 def _answer(row: ResultRow, value: float | None) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sibao.evaluation.changes import RowChange
-from sibao.workflows._compare_words import chance_of, number, p_text, remarks, score_text
+from sibao.evaluation.subject import labelled
+from sibao.workflows._compare_words import chance_of, number, p_text, remarks, score_text, step_text
 from sibao.workflows.compare import Compared
 
 if TYPE_CHECKING:
@@ -23,11 +24,11 @@ def show(found: Compared, rows: int = 10) -> RenderableType:
 
     parts: list[RenderableType] = [
         Text(f"{found.subject.described}, {len(found.rows)} rows in both runs"),
-        Text(f"  first   {found.first.id}  {found.first.model}"),
-        Text(f"  second  {found.second.id}  {found.second.model}"),
+        Text(f"  first   {found.first.id}  {labelled(found.first.model, found.first.recipe)}"),
+        Text(f"  second  {found.second.id}  {labelled(found.second.model, found.second.recipe)}"),
         metrics(found),
     ]
-    parts += [Text(f"- {line}") for line in [*found.notes, *(r["en"] for one in found.metrics for r in remarks(one))]]
+    parts += [Text(f"- {words['en']}") for words in (*found.notes, *remarks(found.metrics))]
     tally = ", ".join(f"{count} {state}" for state, count in found.counts.items())
     parts.append(Text(f"rows by {found.main}: {tally}"))
     changed = [one for state in ("lost", "gained") for one in found.rows if one.state == state]
@@ -49,7 +50,7 @@ def metrics(found: Compared) -> Table:
         c = one.comparison
         interval = f"{number(c.low)} … {number(c.high)}"
         table.add_row(
-            one.metric, score_text(one.first), score_text(one.second), f"{c.difference:+.4g}", interval,
+            one.metric, score_text(one.first), score_text(one.second), step_text(c.difference), interval,
             p_text(one.adjusted), number(chance_of(one)), one.verdict,
         )  # fmt: skip
     return table

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sibao.core.errors import BadInput, UnknownName
-from sibao.core.types import Score
 from sibao.evaluation.changes import (
     STATES,
     MetricChange,
@@ -25,6 +23,7 @@ from sibao.evaluation.suite import load_suite
 from sibao.store.rows import rows_of
 from sibao.store.runs import Run, get_run, scores_of
 from sibao.workflows._compare_questions import questions
+from sibao.workflows._compare_words import Words, notes_of
 
 MOVES_TEXTS = ("perturb", "seed")
 """Askings that may change what is wanted of a row (the letter of the right option)."""
@@ -42,7 +41,7 @@ class Compared:
     rows: list[RowChange]
     main: str
     questions: dict[int, str]
-    notes: list[str]
+    notes: list[Words]
 
     @property
     def counts(self) -> dict[State, int]:
@@ -53,7 +52,7 @@ class Compared:
         """The compare object of the JSON contract: every metric and every row."""
         return {
             "first": _run(self.first), "second": _run(self.second), "suite": self.subject.suite,
-            "task": self.subject.task, "data": self.subject.described, "notes": self.notes,
+            "task": self.subject.task, "data": self.subject.described, "notes": [words["en"] for words in self.notes],
             "metrics": [_metric(one) for one in self.metrics], "leading": self.main,
             "counts": {state: self.counts.get(state, 0) for state in STATES},
             "rows": [self._row(change) for change in self.rows],
@@ -97,7 +96,8 @@ def compare_runs(first: str, second: str, *, path: str | None = None) -> Compare
         raise BadInput(f"runs {a.id} and {b.id} have no metric in common for two rows or more")
     main = leading([one.metric for one in metrics], _headline(subject.suite))
     rows = row_changes(pairs, main, subject.suite)
-    notes = _notes(a, b, asked_otherwise(subject, other), scores)
+    clustered = any("interval:clustered" in score.signature for found in scores for score in found.values())
+    notes = notes_of(a, b, asked_otherwise(subject, other), rows, clustered)
     return Compared(a, b, subject, metrics, rows, main, questions(a.recipe, pairs, path), notes)
 
 
@@ -125,15 +125,6 @@ def _headline(suite: str) -> str:
     except UnknownName:  # of another release, or a task file that is gone
         return ""
     return known.metrics[0] if isinstance(known, TaskSuite) and known.metrics else known.headline
-
-
-def _notes(a: Run, b: Run, asked: Sequence[str], scores: Sequence[dict[str, Score]]) -> list[str]:
-    notes = [f"asked otherwise: {line} (first and second run)" for line in asked]
-    if a.version != b.version:
-        notes.append(f"by different versions of Sibao: {a.version} and {b.version}")
-    if any("interval:clustered" in s.signature for found in scores for s in found.values()):
-        notes.append("rows come in clusters, the paired tests take them as independent: p-values may be too small")
-    return notes
 
 
 def _run(run: Run) -> dict[str, Any]:
