@@ -126,23 +126,30 @@ class TaskFlags:
 
 def with_task_flags(function: Callable[..., None]) -> Callable[..., None]:
     """Give a command the flags of every task; it gets them as its argument ``flags``."""
-    hints = get_type_hints(function, include_extras=True)
-    shared = get_type_hints(TaskFlags, include_extras=True)
-    own = [
-        p.replace(annotation=hints[name])
-        for name, p in inspect.signature(function).parameters.items()
-        if name != "flags"
-    ]
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    common = [
-        inspect.Parameter(f.name, keyword, default=f.default, annotation=shared[f.name]) for f in fields(TaskFlags)
-    ]
+    return with_flags(TaskFlags)(function)
 
-    def command(**values: Any) -> None:
-        flags = TaskFlags(**{f.name: values.pop(f.name) for f in fields(TaskFlags)})
-        function(flags=flags, **values)
 
-    command.__name__, command.__doc__ = function.__name__, function.__doc__
-    command.__signature__ = inspect.Signature([p.replace(kind=keyword) for p in own] + common)  # type: ignore[attr-defined]
-    command.__annotations__ = {p.name: p.annotation for p in [*own, *common]}
-    return command
+def with_flags(kind: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the flags that are the fields of a dataclass; it gets them as its argument ``flags``."""
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        hints, shared = get_type_hints(function, include_extras=True), get_type_hints(kind, include_extras=True)
+        own = [
+            p.replace(annotation=hints[name])
+            for name, p in inspect.signature(function).parameters.items()
+            if name != "flags"
+        ]
+        keyword = inspect.Parameter.KEYWORD_ONLY
+        common = [
+            inspect.Parameter(f.name, keyword, default=f.default, annotation=shared[f.name]) for f in fields(kind)
+        ]
+
+        def command(**values: Any) -> None:
+            function(flags=kind(**{f.name: values.pop(f.name) for f in fields(kind)}), **values)
+
+        command.__name__, command.__doc__ = function.__name__, function.__doc__
+        command.__signature__ = inspect.Signature([p.replace(kind=keyword) for p in own] + common)  # type: ignore[attr-defined]
+        command.__annotations__ = {p.name: p.annotation for p in [*own, *common]}
+        return command
+
+    return decorate

@@ -18,7 +18,7 @@ FILES = {
     "demo": "demo", "generate": "tasks", "translate": "tasks", "answer": "tasks", "summarize": "tasks",
     "describe": "tasks",
     "chat": "chat", "data": "data", "tokenizer": "data", "pretrain": "training", "finetune": "training",
-    "evaluate": "evaluation", "compare": "compare", "leaderboard": "leaderboard",
+    "evaluate": "evaluation", "compare": "compare", "choose": "choose", "leaderboard": "leaderboard",
     "export": "export", "quantize": "quantize",
     "runs": "runs", "check": "check", "fit": "fit", "doctor": "doctor",
 }  # fmt: skip

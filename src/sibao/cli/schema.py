@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 from sibao.cli._schema_base import Head, Json
 from sibao.cli._schema_boards import CompareOut, LeaderboardOut
 from sibao.cli._schema_check import CheckOut
+from sibao.cli._schema_choose import ChooseImportOut, ChooseListOut, ChooseOut
 from sibao.cli._schema_export import ExportOut, QuantizeOut
 from sibao.cli._schema_fit import FitOut
 
@@ -327,7 +328,7 @@ class FailureOut(Head):
 
 OBJECTS: tuple[type[Head], ...] = (
     GenerateOut, TranslateOut, AnswerOut, SummarizeOut, DescribeOut, SeveralOut, TrainOut, EvaluateOut, CompareOut,
-    LeaderboardOut, RunsOut, RunOut, DeletedOut, DataOut, TokenizerOut, TokensOut, CheckOut, FitOut, DoctorOut, ExportOut,
-    QuantizeOut, DemoOut, FailureOut,
+    ChooseOut, ChooseListOut, ChooseImportOut, LeaderboardOut, RunsOut, RunOut, DeletedOut, DataOut, TokenizerOut, TokensOut,
+    CheckOut, FitOut, DoctorOut, ExportOut, QuantizeOut, DemoOut, FailureOut,
 )  # fmt: skip
 """What can stand on stdout, in the order of the document."""

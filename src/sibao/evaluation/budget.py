@@ -69,12 +69,13 @@ def metered(model: Model, price: Price, max_cost: float | None = None) -> Metere
 
 
 class Metered:
-    """Implements ``core.types.Model`` over another one. ``spent`` is in the price's currency."""
+    """Implements ``core.types.Model`` over another one. ``spent`` is in the price's currency; ``refused`` counts the calls
+    that the limit has stopped."""
 
     def __init__(self, model: Model, price: Price, max_cost: float | None = None) -> None:
         self.name, self.context = model.name, model.context
         self.price, self.max_cost = price, max_cost
-        self.spent, self.usage = 0.0, Usage()
+        self.spent, self.usage, self.refused = 0.0, Usage(), 0
         self._model: Any = model
 
     def __getattr__(self, name: str) -> Any:
@@ -124,6 +125,7 @@ class Metered:
 
     def _refuse_dear(self, worst: float, rows: int) -> None:
         if self.max_cost is not None and self.spent + worst > self.max_cost:
+            self.refused += 1
             raise BudgetExceeded(
                 f"{rows} more answers may cost {worst:.4f} {self.price.currency}; {self.spent:.4f} of "
                 f"{self.max_cost:.4f} is spent",
