@@ -11,12 +11,14 @@ import pytest
 from tests.evaluation import lm_eval_reference as reference
 from tests.evaluation.run_lm_eval import digest
 
+from sibao.core.errors import BadInput
 from sibao.core.types import Completion, Scored
 from sibao.evaluation.asking import ask
 from sibao.evaluation.places import find
 from sibao.evaluation.sample import Generation, Loglikelihood, Outcome, Request
 from sibao.evaluation.suite import RequestSuite, Setting, load_suite
 from sibao.evaluation.suites.wikitext2 import detokenized
+from sibao.evaluation.yaml_config import read_config
 from sibao.providers.load import load
 
 TASKS = sorted(path.stem for path in reference.TASKS.glob("[!_]*.yaml"))
@@ -112,3 +114,23 @@ def test_the_program_itself(model: str, folders: dict[str, Path], models: dict[s
     for name in TASKS:
         suite, samples = samples_of(name)
         agree(found["tasks"][name], suite, ask(models[model], samples, judge=suite.judge))
+
+
+@pytest.mark.slow
+def test_most_published_tasks_without_code_are_read() -> None:
+    """Every refusal is one of ours, and most of what needs no Python code is read."""
+    folder = reference.PYTHON.parents[1]
+    files = [path for path in folder.glob("lib/*/site-packages/lm_eval/tasks/**/*.yaml") if path.name[0] != "_"]
+    if not files:
+        pytest.skip("lm-evaluation-harness is not installed: sh scripts/peers.sh harness")
+    read, code, groups = 0, 0, 0
+    for path in files:
+        try:
+            read += bool(read_config(path).name)
+        except BadInput as error:
+            code += "is Python code" in error.message
+            groups += "wanted one name" in error.message or "a group of tasks" in error.message
+    print(
+        f"{len(files)} files, {code} name code, {groups} are groups, {read} of the other {len(files) - code - groups} are read"
+    )
+    assert read > 0.85 * (len(files) - code - groups) > 1000

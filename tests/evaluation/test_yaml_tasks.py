@@ -335,6 +335,7 @@ def test_what_is_not_understood_is_refused(place: Path, line: str, message: str,
     ("line", "message"),
     [
         ("generation_kwargs: {do_sample: true}", "asks for drawn answers"),
+        ("generation_kwargs: {num_beams: 4}", "drawn answers or beams"),
         ("generation_kwargs: {max_gen_toks: 0}", "max_gen_toks is 0"),
         ("generation_kwargs: {stop: x}", "no key of generation_kwargs named 'stop'"),
         ("filter_list: [{name: x, filter: [{function: regex, pattern: x}]}]", "the filter regex is given pattern"),

@@ -19,7 +19,7 @@ Sampler = Literal["default", "first_n"]
 _SHOT_KEYS = (
     "sampler", "split", "samples", "doc_to_text", "doc_to_choice", "doc_to_target", "fewshot_delimiter", "target_delimiter",
 )  # fmt: skip
-_GENERATION = ("until", "max_gen_toks", "do_sample", "temperature", "top_p", "top_k")
+_GENERATION = ("until", "max_gen_toks", "do_sample", "temperature", "top_p", "top_k", "num_beams")
 MAX_NEW = 256
 """New tokens where the task names no number, as in lm-evaluation-harness."""
 
@@ -151,8 +151,8 @@ def _options(task: Mapping[str, Any], texts: Texts) -> GenerateOptions:
         raise BadInput(f"generation_kwargs is {given!r}, wanted keys")
     if unknown := [key for key in given if key not in _GENERATION]:
         raise UnknownName("key of generation_kwargs", str(unknown[0]), _GENERATION)
-    if given.get("do_sample") and given.get("temperature", 1.0):
-        raise BadInput("generation_kwargs asks for drawn answers", hint="do_sample: false, for greedy ones")
+    if (given.get("do_sample") and given.get("temperature", 1.0)) or given.get("num_beams", 1) != 1:
+        raise BadInput("generation_kwargs asks for drawn answers or beams", hint="do_sample: false, for greedy ones")
     until = given.get("until", texts.fewshot_delimiter)
     stops = [until] if isinstance(until, str) else until
     if not isinstance(stops, list) or not all(isinstance(stop, str) for stop in stops):

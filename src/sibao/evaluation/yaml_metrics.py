@@ -31,7 +31,8 @@ DEFAULTS = {
 CORPUS = {"bleu": "bleu", "chrf": "chrf", "chrf++": "chrf_pp"}
 """Metrics over all rows at once, and the files of ``metrics`` that compute them."""
 _EXACT = ("ignore_case", "ignore_punctuation", "ignore_numbers", "regexes_to_ignore")
-_NOTES = ("metric", "aggregation", "higher_is_better", "hf_evaluate")
+_NOTES = ("metric", "aggregation", "higher_is_better", "hf_evaluate", "weight_by_size")
+"""The last one says how a group of tasks is averaged."""
 
 
 @dataclass(frozen=True)
