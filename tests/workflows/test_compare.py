@@ -12,13 +12,18 @@ import pytest
 from tests.workflows.stored_runs import choices, translations
 
 from sibao.core.errors import BadInput, UnknownName
+from sibao.evaluation import places
+from sibao.evaluation.on_tasks import TaskSuite
 from sibao.evaluation.statistics import compare, mcnemar_exact
+from sibao.evaluation.suite import load_suite
 from sibao.metrics import chrf
 from sibao.store import database
+from sibao.store.rows import ResultRow, add_rows
 from sibao.store.runs import create_run, finish_run
+from sibao.tasks.base import load_task
 from sibao.workflows._compare_html import write_report
 from sibao.workflows._compare_show import clip, show
-from sibao.workflows.compare import compare_runs
+from sibao.workflows.compare import Compared, compare_runs
 
 
 @pytest.fixture(autouse=True)
@@ -101,16 +106,42 @@ def test_a_corpus_metric_is_compared_as_a_corpus(tmp_path: Path) -> None:
     assert compare_runs(*runs).questions == {} and "wanted" in shown(compare_runs(*runs))
 
 
-def test_the_questions_of_a_suite_are_shown() -> None:
-    from sibao.evaluation import places
-    from sibao.evaluation.suite import load_suite
-
-    suite = load_suite("squad")
+def on_suite(name: str, change: dict[str, Any] | None = None, moved: int = -1) -> tuple[list[str], Compared]:
+    """What a suite of the package's samples asks, and two runs on it; row ``moved`` wanted another text when they ran."""
+    suite = load_suite(name)
     place = places.find(suite.folder, suite.files)
-    recipe = {"suite": "squad", "data": place.digest(suite.files), "limit": 2, "split": "test"}
-    found = compare_runs(choices("a", [1.0, 0.0], recipe), choices("b", [1.0, 1.0], recipe))
-    assert len(found.questions) == 2 and all(found.questions.values())
-    assert compare_runs(choices("a", [1.0, 0.0]), choices("b", [1.0, 1.0])).questions == {}  # no such digest here
+    rows = suite.read(place)
+    if isinstance(suite, TaskSuite):
+        task = load_task(suite.task)
+        read = [task.read(one.row, **one.options) for one in suite.task_rows(rows)]
+        asked = [task.plain(inputs) for inputs, _ in read]
+        wanted = [list(task.references(target or "")) for _, target in read]
+    else:
+        asked = [text for _, text in suite.pages(rows)]
+        wanted = [[] for _ in asked]
+    stored = [["moved"] if n == moved else texts for n, texts in enumerate(wanted)]
+    recipe = {"suite": suite.name, "data": place.digest(suite.files), "split": rows.split, "limit": None} | (
+        change or {}
+    )
+    runs = []
+    for model in ("a", "b"):
+        run = create_run("evaluate", model, recipe)
+        add_rows(run, [ResultRow(n, "x", texts, {"f1": 0.5}) for n, texts in enumerate(stored)])
+        finish_run(run, "done")
+        runs.append(run)
+    return asked, compare_runs(*runs)
+
+
+@pytest.mark.parametrize("name", ["tatoeba", "squad", "cmrc2018", "cmrc2018:all", "wikitext2"])
+def test_the_questions_of_a_suite_are_read_again_where_the_rows_are_the_same(name: str) -> None:
+    asked, found = on_suite(name)
+    assert len(asked) > 1 and found.questions == dict(enumerate(asked))
+
+
+@pytest.mark.parametrize("change", [{"data": "00000000"}, {"split": "of another release"}, {"limit": 1}])
+def test_no_question_is_better_than_a_wrong_one(change: dict[str, Any]) -> None:
+    assert on_suite("wikitext2", change)[1].questions == {}
+    assert on_suite("squad", {}, moved=1)[1].questions == {}
 
 
 @pytest.mark.parametrize(
