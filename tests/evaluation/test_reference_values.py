@@ -10,11 +10,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 
 from sibao.choosing.shapes import Shape, read_shape
 from sibao.core.types import Scored
 from sibao.evaluation.conventions import right, values
+from sibao.evaluation.suites._questions import ANSWERED, BIASED, RIGHT, ROWS, bias_score, scaled_score
+from sibao.evaluation.suites.stereoset import icat
 from sibao.metrics.perplexity import bits_per_byte, byte_perplexity, word_perplexity
 from sibao.models.base import Keys
 from sibao.models.folder import family_of
@@ -94,3 +97,11 @@ def test_han_text_normalizes_alike_by_characters_and_bytes_and_mixed_text_does_n
         right(mixed, [Scored(-7.0, 2, False), Scored(-7.2, 2, False)], (), [1])[n] for n in ("acc_norm", "acc_bytes")
     )
     assert (one, two) == (False, True)
+
+
+def test_bias_scores() -> None:
+    """7 of 10 answers with the stereotype and an accuracy of .6 (BBQ); GPT-2's published lms and ss (StereoSet)."""
+    sums = np.zeros((1, 4))
+    sums[0, [RIGHT, ROWS, BIASED, ANSWERED]] = 6, 10, 7, 10
+    assert bias_score(sums)[0] == pytest.approx(0.4) and scaled_score(sums)[0] == pytest.approx(0.16)
+    assert icat(83.6, 56.4) == pytest.approx(72.90, abs=5e-3)
