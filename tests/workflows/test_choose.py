@@ -35,6 +35,7 @@ from sibao.workflows._choose_html import page as html_page
 from sibao.workflows._choose_plot import han_font, save, svg
 from sibao.workflows._choose_result import Choice
 from sibao.workflows._choose_show import show
+from sibao.workflows._choose_words import short
 from sibao.workflows.choose import choose
 
 TODAY = date(2026, 11, 28)
@@ -288,6 +289,22 @@ def test_candidates_that_do_not_fit_together_are_refused() -> None:
     with pytest.raises(BadInput, match="need 2e"):
         refuse_crowd(table)
     refuse_crowd({"a": {"memory": Cell(1e15)}, "b": {}})
+
+
+def test_long_paths_are_shown_by_their_ends() -> None:
+    names = [
+        "mini",
+        "mini+/home/me/runs/r1/model",
+        "/data/models/big",
+        "org/name",
+        "http://box:8000/v1#qwen",
+        "~/a/b/c (int8)",
+    ]
+    assert list(short(names).values()) == [
+        "mini", "mini+…/r1/model", "…/models/big", "org/name", "http://box:8000/v1#qwen", "…/b/c (int8)",
+    ]  # fmt: skip
+    alike = ["/a/x/model", "/b/x/model"]
+    assert short(alike) == {name: name for name in alike}
 
 
 def test_an_adapter_and_a_hosted_name_are_known_for_what_they_are() -> None:

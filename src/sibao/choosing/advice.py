@@ -32,6 +32,8 @@ class Section:
 def shortlist(catalogue: Catalogue, task: str, limits: Limits, today: date | None = None) -> list[Entry]:
     """Entries that do a task and break no limit that the catalogue can tell: open ones by size, then hosted ones by price."""
     fits = [e for e in catalogue if task in e.tasks and not check(e.name, entry_cells(e, today), limits)]
+    if task == "translate":  # between Chinese and English: who is known to lack one of them does not
+        fits = [e for e in fits if not e.languages or {"zh", "en"} <= set(e.languages)]
     return sorted(fits, key=_order)
 
 
@@ -56,8 +58,9 @@ def advice(
     if need.task == "unclear":
         return [Section(asked["use"], (words["unclear"].format(why=need.why), *TASKS[language].values()))]
     fits = shortlist(catalogue, need.task, limits, today)
+    command = COMMANDS[need.task].format(to=need.to or "en|zh")
     return [
-        Section(asked["use"], (TASKS[language][need.task], words["told"].format(why=need.why), COMMANDS[need.task])),
+        Section(asked["use"], (TASKS[language][need.task], words["told"].format(why=need.why), command)),
         Section(asked["choose"], tuple(_choosing(catalogue, fits, words, today))),
         Section(asked["evaluate"], tuple(_evaluating(metrics, language))),
     ]

@@ -33,7 +33,7 @@ TASKS: dict[Language, dict[str, str]] = {
     },
 }
 COMMANDS = {
-    "generate": "sibao generate '...'", "translate": "sibao translate '...' --to en", "summarize": "sibao summarize FILE",
+    "generate": "sibao generate '...'", "translate": "sibao translate '...' --to {to}", "summarize": "sibao summarize FILE",
     "answer": "sibao answer '...?' --context '...'", "describe": "sibao describe picture.png",
 }  # fmt: skip
 WORDS: dict[Language, dict[str, str]] = {

@@ -9,7 +9,7 @@ from sibao.choosing.cells import cell_of
 from sibao.core.errors import MissingPackage
 from sibao.workflows._choose_plot import svg
 from sibao.workflows._choose_result import Choice
-from sibao.workflows._choose_show import columns, figures, reasons, state, title
+from sibao.workflows._choose_show import columns, figure, reasons, state, title
 from sibao.workflows._choose_words import shown, word
 
 STYLE = """
@@ -71,7 +71,7 @@ def _candidates(choice: Choice) -> str:
     rows = []
     for name, cells in choice.table.items():
         kind = " class=pick" if name == choice.pick.name else ""
-        numbers = "".join(f"<td class=n>{escape(text)}</td>" for text in figures(cells, keys))
+        numbers = "".join(f"<td class=n>{escape(text)}</td>" for text in (figure(key, cells) for key in keys))
         licence = escape(shown("licence", cell_of(cells, "licence")))
         rows.append(
             f"<tr{kind}><th scope=row>{escape(name)}</th>{numbers}<td>{licence}</td><td>{escape(state(choice, name))}</td></tr>"

@@ -10,7 +10,7 @@ from sibao.choosing.cells import Cells, cell_of
 from sibao.core.errors import BadInput, MissingPackage
 from sibao.core.paths import atomic_path
 from sibao.core.types import Language
-from sibao.workflows._choose_words import word
+from sibao.workflows._choose_words import short, word
 
 AGAINST = ("cost", "latency", "memory", "parameters")
 """What quality is drawn against: the first that is known of two models and differs."""
@@ -90,8 +90,9 @@ def _fill(
     axes: Any, table: dict[str, Cells], front: tuple[str, ...], key: str, language: Language, plain: bool
 ) -> None:
     points = {n: c for n, c in table.items() if None not in (cell_of(c, "quality").number, cell_of(c, key).number)}
-    for name, cells in points.items():
-        _point(axes, name.encode("ascii", "backslashreplace").decode() if plain else name, cells, key, name in front)
+    for name, called in short(points).items():
+        label = called.encode("ascii", "backslashreplace").decode() if plain else called
+        _point(axes, label, points[name], key, name in front)
     ends = [(cell_of(points[n], key).number or 0.0, cell_of(points[n], "quality").number) for n in front if n in points]
     line = sorted(ends, key=lambda end: end[0])
     axes.plot([x for x, _ in line], [y for _, y in line], color=FRONT, linewidth=1, linestyle="--", zorder=1)
@@ -100,6 +101,9 @@ def _fill(
     axes.set_ylabel(word("quality", language))
     axes.margins(0.18)
     axes.grid(color=MARK, alpha=0.25)
+    axes.tick_params(color=MARK)
+    for spine in axes.spines.values():  # seen on light and on dark pages
+        spine.set_color(MARK)
 
 
 def _point(axes: Any, name: str, cells: Cells, key: str, on_front: bool) -> None:
@@ -108,5 +112,10 @@ def _point(axes: Any, name: str, cells: Cells, key: str, on_front: bool) -> None
     if quality.low is not None and quality.high is not None:
         axes.plot([x, x], [quality.low, quality.high], color=color, linewidth=4, alpha=0.3, solid_capstyle="butt")
     axes.plot([x], [quality.number], "o", color=color, zorder=3)
-    short = name if len(name) <= 36 else f"…{name[-35:]}"
-    axes.annotate(short, (x, quality.number), xytext=(6, 6), textcoords="offset points", fontsize=9)
+    axes.annotate(
+        name if len(name) <= 36 else f"…{name[-35:]}",
+        (x, quality.number),
+        xytext=(6, 6),
+        textcoords="offset points",
+        fontsize=9,
+    )

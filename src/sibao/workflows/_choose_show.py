@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sibao.choosing.cells import Cells, cell_of
 from sibao.workflows._choose_result import Choice
-from sibao.workflows._choose_words import COLUMNS, percent, shown, word
+from sibao.workflows._choose_words import COLUMNS, percent, short, shown, word
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -43,29 +44,27 @@ def columns(choice: Choice) -> list[str]:
 
 
 def race_table(choice: Choice) -> Any:
-    """One line for each candidate: figures, licence, and how its race went."""
+    """One column for each candidate, which fits a narrow terminal: figures, licence, and how its race went."""
     from rich.table import Table
 
-    table, keys = Table(title=title(choice), title_justify="left"), columns(choice)
-    table.add_column(word("model", choice.language), overflow="fold")
-    for key in keys:
-        table.add_column(word(key, choice.language), justify="right")
-    table.add_column(word("licence", choice.language), overflow="fold")
-    table.add_column("", overflow="fold")
-    for name, cells in choice.table.items():
-        marked = f"→ {name}" if name == choice.pick.name else name
-        table.add_row(marked, *figures(cells, keys), shown("licence", cell_of(cells, "licence")), state(choice, name))
+    table, called = Table(title=title(choice), title_justify="left"), short(choice.table)
+    table.add_column("")
+    for name in choice.table:
+        shown_name = f"→ {called[name]}" if name == choice.pick.name else called[name]
+        table.add_column(shown_name, justify="right", overflow="fold")
+    for key in columns(choice):
+        table.add_row(word(key, choice.language), *(figure(key, cells) for cells in choice.table.values()))
+    licences = [shown("licence", cell_of(cells, "licence")) for cells in choice.table.values()]
+    table.add_row(word("licence", choice.language), *licences)
+    table.add_row("", *(state(choice, name) for name in choice.table))
     return table
 
 
-def figures(cells: Cells, keys: list[str]) -> list[str]:
-    """The cells as text; an estimate has a tilde."""
-    found = []
-    for key in keys:
-        cell = cell_of(cells, key)
-        text = shown(key, cell)
-        found.append(f"~{text}" if cell.kind == "estimated" and text != "–" else text)
-    return found
+def figure(key: str, cells: Cells) -> str:
+    """A cell as text; an estimate has a tilde."""
+    cell = cell_of(cells, key)
+    text = shown(key, cell)
+    return f"~{text}" if cell.kind == "estimated" and text != "–" else text
 
 
 def state(choice: Choice, name: str) -> str:
@@ -76,7 +75,8 @@ def state(choice: Choice, name: str) -> str:
         return word("front", choice.language) if on_front else ""
     if lane.beaten is None:
         return word("stays_front" if on_front else "stays", choice.language)
-    said = word("dropped", choice.language).format(**lane.beaten.__dict__)
+    beaten = {**lane.beaten.__dict__, "winner": short(choice.table)[lane.beaten.winner]}
+    said = word("dropped", choice.language).format(**beaten)
     return f"{said} · {word('front', choice.language)}" if on_front else said
 
 
@@ -107,20 +107,30 @@ def source_table(choice: Choice) -> Any:
             if cell.value is not None:
                 note = f" ({cell.note})" if cell.note else ""
                 seen.setdefault((key, cell.source + note, cell.date), []).append(name)
+    called = short(choice.table)
     for (key, source, day), names in seen.items():
-        table.add_row(word(key, choice.language), ", ".join(names), source, day)
+        everyone = len(names) == len(choice.table)
+        who = word("all", choice.language) if everyone else joined([called[name] for name in names], choice)
+        table.add_row(word(key, choice.language), who, source, day)
     return table
+
+
+def joined(names: Sequence[str], choice: Choice) -> str:
+    """A list of names as the language writes it."""
+    return word("and", choice.language).join(names)
 
 
 def reasons(choice: Choice) -> list[str]:
     """The pick, why, how sure, how the race ended, and how weights would change it."""
     pick, language, race = choice.pick, choice.language, choice.race
     if pick.name is None:
+        if choice.advice and not choice.table and not choice.excluded:
+            return []
         raced = choice.excluded and not choice.table
         return [word("no_pick" if raced else "no_race", language)]
     lines = [word("pick", language).format(name=pick.name), why(choice)]
     if pick.unused:
-        lines.append(word("unused", language).format(keys=", ".join(word(k, language) for k in pick.unused)))
+        lines.append(word("unused", language).format(keys=joined([word(k, language) for k in pick.unused], choice)))
     if race is not None:
         ended = {"rows": "ended_rows", "budget": "ended_budget", "one left": "ended_one"}[race.stopped]
         lines.append(word(ended, language).format(rows=len(race.order)))
@@ -135,24 +145,27 @@ def reasons(choice: Choice) -> list[str]:
 def why(choice: Choice) -> str:
     """What decided."""
     pick, language = choice.pick, choice.language
-    weights = ", ".join(f"{word(key, language)} {percent(share)}" for key, share in pick.weights.items())
+    weights = joined([f"{word(key, language)} {percent(share)}" for key, share in pick.weights.items()], choice)
     if pick.by == "race":
         sure = percent(1 - choice.race.plan.delta) if choice.race is not None else ""
         return word("by_race", language).format(sure=sure)
     if pick.by == "only one left":
         return word("by_one", language)
     name = "by_all" if "quality" in pick.weights else "by_weights" if weights else "by_measure"
-    return word(name, language).format(rivals=", ".join(pick.rivals), weights=weights)
+    called = short(choice.table)
+    return word(name, language).format(rivals=joined([called[one] for one in pick.rivals], choice), weights=weights)
 
 
 def moved(choice: Choice) -> list[str]:
     """Who would be the pick along each weight."""
-    lines = []
+    lines, called, language = [], short(choice.table), choice.language
+    steady: dict[str, list[str]] = {}
     for key, spans in choice.pick.spans.items():
-        if not spans:
-            continue
-        told = ", ".join(f"{percent(s.low)}–{percent(s.high)} {s.name}" for s in spans)
         if len(spans) == 1:
-            told = word("always", choice.language).format(name=spans[0].name)
-        lines.append(word("spans", choice.language).format(key=word(key, choice.language), spans=told))
+            steady.setdefault(spans[0].name, []).append(word(key, language))
+        elif spans:
+            told = joined([f"{100 * s.low:.0f}–{percent(s.high)} {called[s.name]}" for s in spans], choice)
+            lines.append(word("spans", language).format(key=word(key, language), spans=told))
+    for name, keys in steady.items():
+        lines.append(word("always", language).format(name=called[name], keys=joined(keys, choice)))
     return lines

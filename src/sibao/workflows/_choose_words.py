@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
 from sibao.choosing.cells import Cell
 from sibao.choosing.limits import shown_bytes, shown_count
 from sibao.core.types import Language
@@ -25,7 +28,7 @@ WORDS: dict[Language, dict[str, str]] = {
         "ended_one": "The race ended when one was left.",
         "tokens": "Tokens: {tokens:,}, which is {share:.0%} of asking everyone everything ({full:,.0f}).",
         "spans": "If {key} counted for more or less (all models, the other weights in proportion): {spans}.",
-        "always": "{name} whatever it counts",
+        "always": "Whatever {keys} may count, on the weights alone it would be {name}.", "all": "all", "and": ", ",
         "missing": "{name}: {missing} of {asked} rows have no answer; they count neither as right nor as wrong.",
         "sources": "where the figures come from", "estimated": "estimated",
     },
@@ -46,11 +49,14 @@ WORDS: dict[Language, dict[str, str]] = {
         "ended_rows": "数据用完，比赛结束（{rows} 行）。", "ended_budget": "预算用完，比赛结束。",
         "ended_one": "只剩一个，比赛结束。",
         "tokens": "词元：{tokens:,}，为全部模型跑完全部数据（{full:,.0f}）的 {share:.0%}。",
-        "spans": "若 {key} 的分量改变（全部模型，其余权重按比例）：{spans}。", "always": "无论占多少都选 {name}",
+        "spans": "若 {key} 的分量改变（全部模型，其余权重按比例）：{spans}。",
+        "always": "无论 {keys} 占多少，单看权重都会选 {name}。",
+        "all": "全部", "and": "、",
         "missing": "{name}：{asked} 行中有 {missing} 行没有回答；既不算对也不算错。",
         "sources": "数字的来源", "estimated": "估算",
     },
 }  # fmt: skip
+_LONG_PATH = re.compile(r"(?:~|\.{1,2})?/(?:[^/+ ]+/)+([^/+ ]+/[^/+ ]+)(?=$|[+ ])")
 COLUMNS = ("quality", "cost", "latency", "speed", "memory", "parameters", "energy")
 """Figures of the table, in its order."""
 
@@ -80,3 +86,9 @@ def shown(key: str, cell: Cell) -> str:
 def percent(share: float) -> str:
     """A share of 1."""
     return f"{100 * share:.0f} %"
+
+
+def short(names: Iterable[str]) -> dict[str, str]:
+    """Names as tables show them: of a path its last two parts, unless two names would then look the same."""
+    found = {name: _LONG_PATH.sub(r"…/\1", name) for name in names}
+    return found if len(set(found.values())) == len(found) else {name: name for name in found}
