@@ -19,7 +19,7 @@ def entry_cells(entry: Entry, today: date | None = None) -> dict[str, Cell]:
     day, seen = today or date.today(), entry.checked.isoformat() if entry.checked else ""
     over = entry.availability == "retired" or (entry.ends is not None and entry.ends <= day)
     state = "retired" if over else entry.availability
-    note = f"ends {entry.ends.isoformat()}" if entry.ends is not None else ""
+    note = "" if entry.ends is None else f"{'ended' if entry.ends <= day else 'ends'} {entry.ends.isoformat()}"
     values = {
         "licence": entry.licence or None, "commercial": entry.commercial, "parameters": entry.parameters,
         "context": entry.context, "languages": entry.languages or None, "modalities": entry.modalities or None,
