@@ -93,9 +93,11 @@ def test_intervals_know_what_the_values_are() -> None:
     low, high, how = interval_of([0.0, 0.5, 1.0, 0.25])
     assert how == "t" and low is not None and high is not None and low < 0.4375 < high
     alone = interval_of([1.0, 0.0] * 10)
-    crowd = interval_of([1.0, 0.0] * 10, [str(i // 10) for i in range(20)])
+    crowd = interval_of([1.0] * 7 + [0.0] * 6 + [1.0] * 7, [str(i // 5) for i in range(20)])
     assert crowd[2] == "clustered" and alone[2] == "wilson"
     assert interval_of([1.0, 0.0] * 10, [str(i) for i in range(20)])[2] == "wilson"  # clusters of one are none
+    alike = interval_of([1.0, 0.0] * 10, [str(i // 10) for i in range(20)])
+    assert alike == alone  # clusters without a spread do not make a point of the interval
     assert interval_of([0.0] * 6, ["a", "a", "b", "b", "c", "d"]) == (*wilson(0, 4), "wilson")  # never 0 … 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from sibao.core.errors import BadInput, ContextOverflow, ProviderError
@@ -62,17 +63,23 @@ def replies_to(model: Any, requests: Sequence[Request]) -> dict[str, Reply | Fai
     found |= _each(lambda many: model.score([(r.context, r.continuation) for r in many]), pairs, (*FAULTS, BadInput))
     for stride in {r.stride for r in distinct.values() if isinstance(r, Rolling)}:
         texts = {k: r for k, r in distinct.items() if isinstance(r, Rolling) and r.stride == stride}
-        found |= _each(lambda many, s=stride: _texts(model, many, s), texts, FAULTS)
-    written: dict[GenerateOptions, dict[str, Generation]] = {}
+        found |= _each(partial(_texts, model, stride), texts, FAULTS)
+    written: dict[str, dict[str, Generation]] = {}  # by what their options say: a form for the answer is a dict, no key
     for key, request in distinct.items():
         if isinstance(request, Generation):
-            written.setdefault(request.options, {})[key] = request
-    for options, group in written.items():
-        found |= _each(lambda many, o=options: model.generate([r.prompt for r in many], o), group, FAULTS)
+            written.setdefault(repr(request.options), {})[key] = request
+    for group in written.values():
+        options = next(iter(group.values())).options
+        found |= _each(partial(_written, model, options), group, FAULTS)
     return found
 
 
-def _texts(model: Any, rolling: Sequence[Rolling], stride: int) -> list[Scored]:
+def _written(model: Any, options: GenerateOptions, many: Sequence[Generation]) -> list[Completion]:
+    found: list[Completion] = model.generate([one.prompt for one in many], options)
+    return found
+
+
+def _texts(model: Any, stride: int, rolling: Sequence[Rolling]) -> list[Scored]:
     texts = [one.text for one in rolling]
     found: list[Scored] = model.score_strided(texts, stride) if stride else model.score_text(texts)
     return found

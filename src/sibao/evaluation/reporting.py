@@ -74,7 +74,8 @@ def interval_of(
         half = two_sided_t(level, len(distinct) - 1) * clustered_standard_error(values, clusters)
         binary = set(values) <= {0.0, 1.0}
         low, high = mean - half, mean + half
-        return (max(0.0, low), min(1.0, high), "clustered") if binary else (low, high, "clustered")
+        if half > 1e-9:  # clusters that are all alike, of rows that are not, say nothing of the spread: rows do
+            return (max(0.0, low), min(1.0, high), "clustered") if binary else (low, high, "clustered")
     if set(values) <= {0.0, 1.0}:
         ends = wilson(round(sum(values)), len(values), level)
         return ends.low, ends.high, "wilson"
