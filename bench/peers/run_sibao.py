@@ -25,7 +25,8 @@ from sibao.engine.torch_runner import TorchRunner
 from sibao.evaluation.asking import ask
 from sibao.evaluation.places import find
 from sibao.evaluation.sample import Outcome
-from sibao.evaluation.suite import Setting, load_suite
+from sibao.evaluation.suite import Setting
+from sibao.evaluation.suite_index import load_suite
 from sibao.providers.load import load as load_model
 from sibao.tasks import long
 from sibao.tasks.base import load_task

@@ -14,7 +14,8 @@ import pytest
 from tests.tiny import tiny_folder
 
 from sibao.evaluation.places import find
-from sibao.evaluation.suite import RequestSuite, Setting, load_suite
+from sibao.evaluation.suite import RequestSuite, Setting
+from sibao.evaluation.suite_index import load_suite
 
 ROOT = Path(__file__).parents[2]
 

@@ -16,7 +16,8 @@ from sibao.core.types import Completion, Scored
 from sibao.evaluation.asking import ask
 from sibao.evaluation.places import find
 from sibao.evaluation.sample import Generation, Loglikelihood, Outcome, Request
-from sibao.evaluation.suite import RequestSuite, Setting, load_suite
+from sibao.evaluation.suite import RequestSuite, Setting
+from sibao.evaluation.suite_index import load_suite
 from sibao.evaluation.suites.wikitext2 import detokenized
 from sibao.evaluation.yaml_config import read_config
 from sibao.providers.load import load

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.evaluation.models import Reader
 
+from sibao.core.errors import BudgetExceeded
 from sibao.core.prices import Price
 from sibao.core.types import GenerateOptions, Usage
 from sibao.evaluation.asking import ask
-from sibao.evaluation.budget import BudgetExceeded, metered, preview
+from sibao.evaluation.budget import metered, preview
 from sibao.evaluation.sample import Generation, Judged, Loglikelihood, Sample
 
 DEAR = Price(1e6, 2e6)  # one for a token read, two for one written

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
-from sibao.core.types import Scored
+from sibao.core.types import Language, Scored
 from sibao.evaluation.choice import ChoiceSuite, Question
 from sibao.evaluation.conventions import picks
 from sibao.evaluation.places import Place
@@ -18,7 +19,7 @@ class Sums(ChoiceSuite):
     """Rows of a question and two options."""
 
     name, area, license, source, folder, files = "sums", "accuracy", "none", "here", "sums", ("x",)
-    about = {"en": "sums", "zh": "算术"}
+    about: ClassVar[dict[Language, str]] = {"en": "sums", "zh": "算术"}
 
     def read(self, place: Place) -> Rows:
         return Rows([])

@@ -16,7 +16,8 @@ from sibao.evaluation.choice import ChoiceSuite, Question
 from sibao.evaluation.places import Place
 from sibao.evaluation.robust import PERTURBATIONS, perturb, turned
 from sibao.evaluation.sample import Generation, Loglikelihood, Sample
-from sibao.evaluation.suite import RequestSuite, Setting, load_suite
+from sibao.evaluation.suite import RequestSuite, Setting
+from sibao.evaluation.suite_index import load_suite
 from sibao.evaluation.typos import homophones, mistyped, other_width
 
 LETTERED = ("mmlu", "agieval", "ceval", "cmmlu", "mmlu_form")

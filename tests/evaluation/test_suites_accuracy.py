@@ -16,7 +16,8 @@ from sibao.evaluation import places, sandbox
 from sibao.evaluation.choice import ChoiceSuite, Question
 from sibao.evaluation.places import Place
 from sibao.evaluation.sample import Generation, Judged, Loglikelihood, Outcome, Sample
-from sibao.evaluation.suite import RequestSuite, Rows, Setting, load_suite
+from sibao.evaluation.suite import RequestSuite, Rows, Setting
+from sibao.evaluation.suite_index import load_suite
 from sibao.evaluation.suites import humaneval
 from sibao.evaluation.suites._answers import found_in
 from sibao.evaluation.suites._table import table

@@ -19,7 +19,8 @@ from sibao.evaluation import places
 from sibao.evaluation.asking import ask
 from sibao.evaluation.places import Place
 from sibao.evaluation.sample import Judged, Loglikelihood, Outcome, Sample
-from sibao.evaluation.suite import RequestSuite, Rows, Setting, load_suite
+from sibao.evaluation.suite import RequestSuite, Rows, Setting
+from sibao.evaluation.suite_index import load_suite
 from sibao.evaluation.suites import bbq, cbbq
 from sibao.evaluation.suites._resampled import resampled
 

@@ -16,7 +16,8 @@ from sibao.core.types import Scored as Likelihood
 from sibao.evaluation import places
 from sibao.evaluation.places import Place
 from sibao.evaluation.sample import Generation, Loglikelihood, Outcome, Sample
-from sibao.evaluation.suite import RequestSuite, Rows, Setting, load_suite
+from sibao.evaluation.suite import RequestSuite, Rows, Setting
+from sibao.evaluation.suite_index import load_suite
 from sibao.evaluation.writing import WritingSuite
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "safety"

@@ -19,7 +19,8 @@ from sibao.evaluation.own_split import SPLIT, part
 from sibao.evaluation.places import SAMPLES, Place, find
 from sibao.evaluation.reporting import means
 from sibao.evaluation.sample import Judged, Outcome, Sample
-from sibao.evaluation.suite import RequestSuite, Rows, Setting, load_suite
+from sibao.evaluation.suite import RequestSuite, Rows, Setting
+from sibao.evaluation.suite_index import load_suite
 from sibao.evaluation.suites.csl_keywords import keywords
 from sibao.evaluation.suites.wikitext2 import HEADING, articles, detokenized
 from sibao.tasks.base import load_task

@@ -15,7 +15,8 @@ from sibao.core.errors import BadInput, DataError
 from sibao.core.types import Completion, Scored
 from sibao.evaluation.places import find
 from sibao.evaluation.sample import Generation, Loglikelihood, Outcome, Rolling, Sample
-from sibao.evaluation.suite import RequestSuite, Setting, load_suite
+from sibao.evaluation.suite import RequestSuite, Setting
+from sibao.evaluation.suite_index import load_suite
 from sibao.evaluation.yaml_metrics import exact_match, pipelines
 from sibao.evaluation.yaml_prompt import target_of
 from sibao.evaluation.yaml_tasks import read_task

@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[2] / "src"
-LIGHT_CORE = ("chinese", "config", "energy", "errors", "names", "paths", "progress", "system", "types")
+LIGHT_CORE = (
+    "api_energy", "chinese", "config", "energy", "errors", "names", "paths", "prices", "progress", "system", "types",
+)  # fmt: skip
 LOADED = """
 import sys
 before = set(sys.modules)

@@ -15,7 +15,7 @@ from sibao.core.errors import BadInput, UnknownName
 from sibao.evaluation import places
 from sibao.evaluation.on_tasks import TaskSuite
 from sibao.evaluation.statistics import compare, mcnemar_exact
-from sibao.evaluation.suite import load_suite
+from sibao.evaluation.suite_index import load_suite
 from sibao.metrics import chrf
 from sibao.store import database
 from sibao.store.rows import ResultRow, add_rows

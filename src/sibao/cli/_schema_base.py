@@ -17,3 +17,17 @@ class Head(Json):
     command: str = Field(description="The command that ran, such as `translate` or `data prepare`.")
     model: str | None = Field(description="The model's name; null where no model took part.")
     version: str = Field(description="Version of Sibao.")
+
+
+class Score(Json):
+    """One measured number, with how it was made."""
+
+    name: str = Field(description="The metric.")
+    value: float | None = Field(description="Its value; null if it is not defined on these rows.")
+    low: float | None = Field(description="Lower end of the interval; null where none is defined.")
+    high: float | None = Field(description="Upper end of the interval.")
+    level: float = Field(description="Confidence of the interval.")
+    n: int = Field(description="Rows scored.")
+    missing: int = Field(description="Rows that could not be scored; never counted as wrong.")
+    chance: float | None = Field(description="What guessing gives; null if unknown.")
+    signature: str = Field(description="How the number was made, so that it can be made again.")

@@ -6,10 +6,11 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from sibao.cli._schema_base import Head, Json
+from sibao.cli._schema_base import Head, Json, Score
 from sibao.cli._schema_boards import CompareOut, LeaderboardOut
 from sibao.cli._schema_check import CheckOut
 from sibao.cli._schema_choose import ChooseImportOut, ChooseListOut, ChooseOut
+from sibao.cli._schema_evaluate import EvaluateOut, PreviewOut, ScorecardOut, SuitesOut, SuitesRunOut
 from sibao.cli._schema_export import ExportOut, QuantizeOut
 from sibao.cli._schema_fit import FitOut
 
@@ -108,20 +109,6 @@ class SeveralOut(Head):
     )
 
 
-class Score(Json):
-    """One measured number, with how it was made."""
-
-    name: str = Field(description="The metric.")
-    value: float | None = Field(description="Its value; null if it is not defined on these rows.")
-    low: float | None = Field(description="Lower end of the interval; null where none is defined.")
-    high: float | None = Field(description="Upper end of the interval.")
-    level: float = Field(description="Confidence of the interval.")
-    n: int = Field(description="Rows scored.")
-    missing: int = Field(description="Rows that could not be scored; never counted as wrong.")
-    chance: float | None = Field(description="What guessing gives; null if unknown.")
-    signature: str = Field(description="How the number was made, so that it can be made again.")
-
-
 class TrainOut(Head):
     """`pretrain` and `finetune`. `model` is the folder of the finished model or adapter, null when stopped early."""
 
@@ -137,45 +124,6 @@ class TrainOut(Head):
     joules: float = Field(description="Energy used.")
     energy: str = Field(description="`measured` by a meter, or `estimated` from stated figures.")
     scores: list[Score] = Field(description="Empty for trainings.")
-
-
-class Speed(Json):
-    """What an evaluation took."""
-
-    seconds: float = Field(description="Wall time.")
-    prompt_tokens: int = Field(description="Tokens read.")
-    completion_tokens: int = Field(description="Tokens written.")
-    tokens_per_second: float = Field(description="Tokens for a second of wall time.")
-    peak_memory_bytes: int = Field(description="Most memory held at once.")
-    joules: float = Field(description="Energy used.")
-    energy: str = Field(description="`measured` or `estimated`.")
-
-
-class Comparison(Json):
-    """A model against another on the same rows, by a paired test."""
-
-    difference: float | None = Field(description="The model's score minus the other's.")
-    low: float | None = Field(description="Lower end of the difference's interval.")
-    high: float | None = Field(description="Upper end.")
-    level: float = Field(description="Confidence of the interval.")
-    p_value: float | None = Field(description="How likely so large a difference is by luck alone.")
-    verdict: str = Field(description="`better`, `worse` or `not distinguishable`.")
-    test: str = Field(description="The test.")
-    n: int = Field(description="Rows.")
-
-
-class EvaluateOut(Head):
-    """`evaluate`."""
-
-    run: str = Field(description="Id of the run.")
-    kind: str = Field(description="`evaluate`.")
-    status: str = Field(description="`done`.")
-    task: str = Field(description="The task.")
-    scores: list[Score] = Field(description="The model's scores.")
-    speed: Speed = Field(description="What it took.")
-    baseline: str = Field(description="The model of `--compare`; empty without one.")
-    baseline_scores: list[Score] = Field(description="Its scores.")
-    comparison: dict[str, Comparison] = Field(description="The two compared, by metric.")
 
 
 class Run(Json):
@@ -327,7 +275,8 @@ class FailureOut(Head):
 
 
 OBJECTS: tuple[type[Head], ...] = (
-    GenerateOut, TranslateOut, AnswerOut, SummarizeOut, DescribeOut, SeveralOut, TrainOut, EvaluateOut, CompareOut,
+    GenerateOut, TranslateOut, AnswerOut, SummarizeOut, DescribeOut, SeveralOut, TrainOut, EvaluateOut,
+    SuitesRunOut, PreviewOut, SuitesOut, ScorecardOut, CompareOut,
     ChooseOut, ChooseListOut, ChooseImportOut, LeaderboardOut, RunsOut, RunOut, DeletedOut, DataOut, TokenizerOut, TokensOut,
     CheckOut, FitOut, DoctorOut, ExportOut, QuantizeOut, DemoOut, FailureOut,
 )  # fmt: skip

@@ -10,6 +10,7 @@ SibaoError                 exit 1   anything Sibao reports on purpose
 ├── ContextOverflow        a prompt longer than the model can hold (the numbers are given)
 ├── TrainingError          a run that cannot go on (NaN loss, disk full); the last checkpoint is intact
 ├── ProviderError          a model that runs elsewhere failed (``retryable`` says whether to try again)
+│   └── BudgetExceeded     the next call might cost more than the user allows; nothing was sent
 ├── StoreError             the database of results
 └── MissingPackage         an optional package (the install line is the hint)
 """
@@ -111,6 +112,10 @@ class ProviderError(SibaoError):
         super().__init__(message, hint=hint)
         self.retryable = retryable
         self.status = status
+
+
+class BudgetExceeded(ProviderError):
+    """The next call might pass the user's limit; nothing was sent. The rows it was for are missing."""
 
 
 class StoreError(SibaoError):

@@ -10,15 +10,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sibao.core.errors import ProviderError
+from sibao.core.errors import BudgetExceeded
 from sibao.core.prices import Price
 from sibao.core.types import Completion, Delta, GenerateOptions, Model, Prompt, Scored, Scorer, Usage
 from sibao.core.types import as_prompts as listed
 from sibao.metrics._intervals import two_sided_t
-
-
-class BudgetExceeded(ProviderError):
-    """The next call might pass the limit; nothing was sent. The rows it was for are missing."""
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ def direction_of(metric: str, suite: str = "") -> Direction:
 
 
 def _of_suite(base: str, name: str) -> Direction | None:
-    from sibao.evaluation.suite import load_suite
+    from sibao.evaluation.suite_index import load_suite
 
     try:
         suite = load_suite(name)

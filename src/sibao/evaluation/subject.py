@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sibao.core.errors import UnknownName
-from sibao.evaluation.suite import load_suite
+from sibao.evaluation.suite_index import load_suite
 
 ASKED = ("shots", "chat", "precision", "perturb", "seed")
 """Keys of a recipe that say how rows were asked, not which rows."""

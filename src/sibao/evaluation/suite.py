@@ -10,17 +10,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import ClassVar, Literal, Self
 
 from sibao.core.errors import UnknownName
-from sibao.core.names import load_module, module_names
 from sibao.core.types import Language, Row, Score
 from sibao.evaluation.places import Place
 from sibao.evaluation.reporting import means
 from sibao.evaluation.sample import Judged, Outcome, Reply, Sample
 
-PACKAGE = "sibao.evaluation.suites"
 Area = Literal["language", "accuracy", "translation", "qa", "summarization", "bias", "safety"]
 
 
@@ -123,24 +120,3 @@ class RequestSuite(Suite):
     def chance(self, name: str, outcomes: Sequence[Outcome]) -> float | None:
         """What guessing gives for a value, over these outcomes; None where nothing is known."""
         return None
-
-
-def suite_names() -> list[str]:
-    """Every suite there is, by file name."""
-    return module_names(PACKAGE)
-
-
-def load_suite(name: str) -> Suite:
-    """The suite of ``evaluation/suites/<name>.py``, or its variant ``<name>:<variant>``; ``user.yaml`` is read as a task of
-    lm-evaluation-harness.
-
-    Raises:
-        UnknownName: no such suite, or no such variant of it; the nearest names are listed.
-    """
-    if Path(name).suffix in (".yaml", ".yml"):
-        from sibao.evaluation.yaml_tasks import read_task
-
-        return read_task(Path(name))
-    base, _, variant = name.partition(":")
-    suite: Suite = load_module(PACKAGE, base, "suite").SUITE
-    return suite.as_variant(variant) if variant else suite

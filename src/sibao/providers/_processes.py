@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from sibao.core.system import physical_cores
-from sibao.providers.workers import Died, Worker, fault_of, raised
+from sibao.providers._worker import Died, Worker, fault_of, raised
 
 _JOIN_SECONDS = 5.0
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from sibao.core.errors import BadInput, MissingPackage, ModelError
 from sibao.core.system import physical_cores
-from sibao.providers.workers import Died, Worker, raised
+from sibao.providers._worker import Died, Worker, raised
 
 LOCAL = "local"
 

@@ -14,7 +14,8 @@ from sibao.evaluation import places
 from sibao.evaluation.on_tasks import TaskSuite
 from sibao.evaluation.pairing import Pair
 from sibao.evaluation.sample import Generation, Loglikelihood, Request
-from sibao.evaluation.suite import RequestSuite, Rows, Setting, Suite, load_suite
+from sibao.evaluation.suite import RequestSuite, Rows, Setting, Suite
+from sibao.evaluation.suite_index import load_suite
 from sibao.tasks.base import Task, load_task
 from sibao.workflows.evaluate import PERPLEXITY, read_data
 from sibao.workflows.evaluate_suites import spread

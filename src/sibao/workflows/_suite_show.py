@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from sibao.core.config import settings
 from sibao.evaluation.budget import Preview
 from sibao.evaluation.conventions import CONVENTIONS
-from sibao.evaluation.suite import Suite, load_suite, suite_names
+from sibao.evaluation.suite import Suite
+from sibao.evaluation.suite_index import load_suite, suite_names
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -19,7 +19,7 @@ from sibao.evaluation.changes import (
 from sibao.evaluation.on_tasks import TaskSuite
 from sibao.evaluation.pairing import pair_rows
 from sibao.evaluation.subject import Subject, asked_otherwise, other_rows, subject_of
-from sibao.evaluation.suite import load_suite
+from sibao.evaluation.suite_index import load_suite
 from sibao.store.rows import rows_of
 from sibao.store.runs import Run, get_run, scores_of
 from sibao.workflows._compare_questions import questions

@@ -21,7 +21,8 @@ from sibao.evaluation.on_tasks import TaskSuite
 from sibao.evaluation.paired import compare_outcomes
 from sibao.evaluation.robust import perturb
 from sibao.evaluation.sample import Outcome, Sample
-from sibao.evaluation.suite import RequestSuite, Rows, Setting, Suite, load_suite
+from sibao.evaluation.suite import RequestSuite, Rows, Setting, Suite
+from sibao.evaluation.suite_index import load_suite
 from sibao.evaluation.writing import WritingSuite
 from sibao.store import rows as stored_rows
 from sibao.store import runs

@@ -12,7 +12,8 @@ from sibao.core.system import machine, peak_memory_bytes
 from sibao.evaluation import places
 from sibao.evaluation.on_tasks import TaskSuite
 from sibao.evaluation.scorecard import SECTIONS, About, Cell, Scorecard, cells_of
-from sibao.evaluation.suite import Suite, load_suite
+from sibao.evaluation.suite import Suite
+from sibao.evaluation.suite_index import load_suite
 from sibao.store.runs import Run, list_runs, scores_of
 from sibao.workflows._model_facts import Facts, facts_of
 from sibao.workflows._models import Opened, Opening, open_model
