@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,11 +74,12 @@ def _of_folder(name: str, model: Any) -> Facts:
     languages = front.get("language") or ()
     languages = (languages,) if isinstance(languages, str) else tuple(languages)
     size = sum(path.stat().st_size for path in weight_files(folder))
-    common = {"bytes": size, "licence": str(front.get("license") or ""), "languages": languages}
+    known = Facts(
+        bytes=size, licence=str(front.get("license") or ""), languages=languages, context=getattr(model, "context", None),
+        source="the model's folder",
+    )  # fmt: skip
     try:
         shape = read_shape(*read_config(folder))
     except SibaoError:  # one that only Transformers computes
-        return Facts(context=getattr(model, "context", None), source="the model's folder", **common)
-    return Facts(
-        shape.family, shape.parameters, shape.active, context=shape.context, source="the model's folder", **common
-    )
+        return known
+    return replace(known, family=shape.family, parameters=shape.parameters, active=shape.active, context=shape.context)

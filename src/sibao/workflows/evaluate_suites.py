@@ -132,6 +132,8 @@ def _prepare(suite: Suite, asked: SuiteAsk) -> Prepared:
         raise BadInput(f"{suite.name} has no rows in {place.folder}")
     if asked.perturb and not isinstance(suite, RequestSuite):
         raise BadInput(f"{suite.name} cannot be perturbed: it runs through the task", hint="leave out --perturb")
+    for variant in asked.perturb:
+        _varied(suite, variant, asked.seed)
     if asked.limit is not None and asked.limit < len(rows.test):
         rows = replace(rows, test=spread(rows.test, asked.limit))
     return Prepared(suite, rows, place, place.digest(suite.files))

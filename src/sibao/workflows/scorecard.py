@@ -11,7 +11,7 @@ from sibao.core.errors import BadInput, UnknownName
 from sibao.core.system import machine, peak_memory_bytes
 from sibao.evaluation import places
 from sibao.evaluation.on_tasks import TaskSuite
-from sibao.evaluation.scorecard import SECTIONS, About, Cell, Scorecard, cells_of
+from sibao.evaluation.scorecard import SECTIONS, About, Cell, Kind, Scorecard, cells_of
 from sibao.evaluation.suite import Suite
 from sibao.evaluation.suite_index import load_suite
 from sibao.store.runs import Run, list_runs, scores_of
@@ -140,7 +140,7 @@ def _speed(found: Measured, local: bool, facts: Facts) -> list[Cell]:
         cell("time to first token", found.first_token, "s", "lower"),
     ]
     if local:
-        kind = "measured" if found.energy_kind == "measured" else "estimated"
+        kind: Kind = "measured" if found.energy_kind == "measured" else "estimated"
         return [*cells, Cell(
             "cost", f"energy, {kind}", found.joules_per_token, "J/token", better="lower", kind=kind, source=found.energy_source,
             date=_day(None),

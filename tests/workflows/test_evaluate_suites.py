@@ -1,0 +1,120 @@
+"""Suites end to end with the model that ships: what is signed, stored, kept, limited, shown; and the scorecard made of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from sibao.cli.main import app
+from sibao.core.errors import BadInput, UnknownName
+from sibao.core.prices import Price
+from sibao.evaluation.scorecard import Cell
+from sibao.store import rows as stored
+from sibao.store import runs
+from sibao.workflows._models import Opening, identity_of, read_price
+from sibao.workflows._scorecard_files import write_card
+from sibao.workflows.evaluate_suites import SuiteAsk, against, evaluate_suites, preview_suites, spread
+from sibao.workflows.scorecard import CardAsk, scorecard
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIBAO_HOME", str(tmp_path / "home"))
+
+
+def test_a_run_says_how_it_was_made_and_keeps_its_rows() -> None:
+    (result,) = evaluate_suites("mini", ["csl_category"], SuiteAsk(limit=6, shots=0), quiet=True)
+    acc = next(s for s in result.scores if s.name == "acc")
+    assert acc.n == 6 and acc.chance == pytest.approx(1 / 13)
+    assert acc.signature.startswith("suite:csl_category.v1|data:") and "(sample)|split:" in acc.signature
+    assert "|shots:0|prompt:raw|limit:6spread|" in acc.signature
+    kept = list(stored.rows_of(result.run))
+    assert [row.row for row in kept] == list(range(6)) and all("acc" in row.metrics for row in kept)
+    recipe = runs.get_run(result.run).recipe
+    assert (recipe["suite"], recipe["shots"], recipe["limit"]) == ("csl_category", 0, 6)
+
+
+def test_the_second_time_the_answers_are_those_that_were_kept() -> None:
+    first, second = (evaluate_suites("mini", ["xstest"], SuiteAsk(limit=4), quiet=True)[0] for _ in range(2))
+    assert [s.value for s in first.scores] == [s.value for s in second.scores]
+    assert second.speed.completion_tokens == 0 < first.speed.completion_tokens
+
+
+def test_explaining_shows_every_convention_and_the_border() -> None:
+    (result,) = evaluate_suites("mini", ["mmlu"], SuiteAsk(limit=4, shots=0, explain=True), quiet=True)
+    assert {"acc", "acc_norm", "acc_bytes", "acc_token", "acc_pmi"} <= {s.name for s in result.scores}
+    assert result.explained["boundary"]["requests"] > 0
+    (page,) = evaluate_suites("mini", ["wikitext2"], SuiteAsk(limit=1, explain=True), quiet=True)
+    names = {s.name for s in page.scores}
+    assert {"word_perplexity", "byte_perplexity", "token_perplexity", "strided_token_perplexity"} <= names
+
+
+def test_perturbed_runs_are_runs_of_their_own() -> None:
+    plain, turned = evaluate_suites("mini", ["mmlu"], SuiteAsk(limit=4, shots=0, perturb=("options",)), quiet=True)
+    assert turned.task == "mmlu+options" and "|perturb:options.seed0|" in turned.scores[0].signature
+    assert against(plain, turned).comparison["acc"].n == 4
+
+
+def test_a_limit_of_cost_leaves_rows_missing_and_a_preview_says_so_before() -> None:
+    how = Opening(price=Price(1e6, 1e6), cache=False)
+    ((name, preview),) = preview_suites("mini", ["csl_category"], SuiteAsk(limit=12, shots=0), how)
+    assert name == "csl_category" and 0 < preview.low <= preview.expected <= preview.high
+    limited = Opening(price=Price(1e6, 1e6), max_cost=preview.expected / 2, cache=False)
+    (result,) = evaluate_suites("mini", ["csl_category"], SuiteAsk(limit=12, shots=0), limited, quiet=True)
+    assert 0 < result.scores[0].missing < 12
+
+
+def test_what_cannot_be_is_refused_before_a_model_is_loaded() -> None:
+    with pytest.raises(UnknownName, match="suite"):
+        evaluate_suites("mini", ["mmlo"])
+    with pytest.raises(BadInput, match="/nowhere"):
+        evaluate_suites("mini", ["mmlu"], SuiteAsk(path="/nowhere"))
+    with pytest.raises(BadInput, match="lettered"):
+        evaluate_suites("mini", ["csl_category"], SuiteAsk(perturb=("options",)))
+    with pytest.raises(BadInput, match="perturbed"):
+        evaluate_suites("mini", ["tatoeba"], SuiteAsk(perturb=("typos",)))
+    for text in ("1", "a,b", "-1,2", "1,2,3"):
+        with pytest.raises(BadInput, match=r"two numbers|numbers from 0"):
+            read_price(text)
+
+
+def test_identity_follows_the_files(tmp_path: Path) -> None:
+    assert identity_of("mini") == identity_of("mini") != identity_of("mini", "int8")
+
+
+def test_rows_are_spread_evenly() -> None:
+    assert spread(range(10), 4) == [0, 2, 5, 7]
+
+
+def test_the_scorecard_in_every_form(tmp_path: Path) -> None:
+    ask = CardAsk(("csl_category", "crows_pairs", "wikitext2"), limit=4)
+    card = scorecard("mini", ask, quiet=True)
+    assert {c.section for c in card.cells} >= {"facts", "language", "accuracy", "bias", "speed", "cost"}
+    assert all(c.source for c in card.cells)
+    again = scorecard("mini", ask, quiet=True)  # from the store
+    assert [c.source for c in again.section("bias")] == [c.source for c in card.section("bias")]
+    files = {path.name: path.read_text(encoding="utf-8") for path in write_card(card, tmp_path / "card", "zh")}
+    assert {"card.md", "card.html", "card.json", "bias.svg"} <= set(files)
+    assert "偏见与公平" in files["card.md"] and "model-index" in files["card.md"]
+    assert "<link" not in files["card.html"] and "src=" not in files["card.html"]  # nothing from another host
+    assert json.loads(files["card.json"])["model"] == "mini"
+
+
+def test_a_figure_that_guessing_reaches_is_marked() -> None:
+    assert Cell("accuracy", "x", 0.3, low=0.2, high=0.4, chance=0.25).at_chance
+    assert not Cell("accuracy", "x", 0.5, low=0.4, high=0.6, chance=0.25).at_chance
+
+
+def test_the_command_line(tmp_path: Path) -> None:
+    done = CliRunner().invoke(
+        app, ["evaluate", "mini", "--suite", "csl_category", "--limit", "3", "--shots", "0", "-q", "--json"]
+    )
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["results"][0]["task"] == "csl_category"
+    listed = CliRunner().invoke(app, ["evaluate", "--list", "--json"])
+    assert {"mmlu", "xstest", "wmt22"} <= {one["name"] for one in json.loads(listed.stdout)["suites"]}
+    both = CliRunner().invoke(app, ["evaluate", "mini", "--suite", "mmlu", "--task", "answer"])
+    assert both.exit_code == 2
