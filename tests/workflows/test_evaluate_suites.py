@@ -12,11 +12,12 @@ from sibao.cli.main import app
 from sibao.core.errors import BadInput, UnknownName
 from sibao.core.prices import Price
 from sibao.evaluation.scorecard import Cell
+from sibao.evaluation.suite import spread
 from sibao.store import rows as stored
 from sibao.store import runs
 from sibao.workflows._models import Opening, identity_of, read_price
 from sibao.workflows._scorecard_files import write_card
-from sibao.workflows.evaluate_suites import SuiteAsk, against, evaluate_suites, preview_suites, spread
+from sibao.workflows.evaluate_suites import SuiteAsk, against, evaluate_suites, preview_suites
 from sibao.workflows.scorecard import CardAsk, scorecard
 
 

@@ -34,35 +34,29 @@ class Comparison(Json):
     n: int = Field(description="Rows.")
 
 
-class EvaluateOut(Head):
-    """`evaluate`."""
+class Evaluation(Json):
+    """One evaluation: of a task, or of a suite."""
 
     run: str = Field(description="Id of the run.")
     kind: str = Field(description="`evaluate`.")
     status: str = Field(description="`done`.")
-    task: str = Field(description="The task.")
-    scores: list[Score] = Field(description="The model's scores.")
-    speed: Speed = Field(description="What it took.")
-    baseline: str = Field(description="The model of `--compare`; empty without one.")
-    baseline_scores: list[Score] = Field(description="Its scores.")
-    comparison: dict[str, Comparison] = Field(description="The two compared, by metric.")
-    explained: dict[str, Any] = Field(description="What `--explain-score` found; empty without it.")
-
-
-class SuiteRun(Json):
-    """One suite's run in `evaluate --suite`."""
-
-    run: str = Field(description="Id of the run.")
-    kind: str = Field(description="`evaluate`.")
-    status: str = Field(description="`done`.")
-    model: str = Field(description="The model.")
-    task: str = Field(description="The suite, with the perturbation behind a plus sign.")
+    task: str = Field(description="The task; or the suite, with the perturbation behind a plus sign.")
     scores: list[Score] = Field(description="The model's scores.")
     speed: Speed = Field(description="What it took.")
     baseline: str = Field(description="The model of `--compare`; empty without one.")
     baseline_scores: list[Score] = Field(description="Its scores.")
     comparison: dict[str, Comparison] = Field(description="The two compared, by value.")
     explained: dict[str, Any] = Field(description="What `--explain-score` found; empty without it.")
+
+
+class EvaluateOut(Head, Evaluation):
+    """`evaluate --task`."""
+
+
+class SuiteRun(Evaluation):
+    """One suite's run in `evaluate --suite`."""
+
+    model: str = Field(description="The model.")
 
 
 class SuitesRunOut(Head):

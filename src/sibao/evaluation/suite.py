@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from sibao.core.errors import UnknownName
 from sibao.core.types import Language, Row, Score
@@ -99,6 +99,11 @@ class Suite(ABC):
         Raises:
             DataError: a row that lacks a field or has one of the wrong type, by file, line and field.
         """
+
+
+def spread(rows: Sequence[Any], limit: int) -> list[Any]:
+    """``limit`` rows at even distances, so that a file in the order of its subjects gives some of each."""
+    return [rows[i * len(rows) // limit] for i in range(limit)]
 
 
 class RequestSuite(Suite):

@@ -37,6 +37,14 @@ def providers() -> list[str]:
     return [name for name in module_names("sibao.providers") if name not in _NOT_PROVIDERS]
 
 
+def local_name(name: str) -> str | None:
+    """The folder or hub name of a model that this machine computes, as ``models.names.resolve`` takes it; None for others."""
+    kind, colon, rest = name.partition(":")
+    if not colon or Path(name).exists():
+        return name
+    return rest if kind in ("transformers", "vllm") else None
+
+
 @dataclass(frozen=True)
 class How:
     """In which way a local model is loaded; see ``load``."""

@@ -14,6 +14,7 @@ from sibao.choosing.limits import Exclusion, Limits, check, lets_companies, show
 from sibao.core.config import settings
 from sibao.core.errors import BadInput, ModelError, SibaoError
 from sibao.core.prices import Price
+from sibao.providers.load import local_name
 
 CONTEXT = 2048
 """Tokens of a request that memory is counted for, or as many as the model holds."""
@@ -33,12 +34,6 @@ class Candidate:
         return self.name if self.precision == "auto" else f"{self.name} ({self.precision})"
 
 
-def runs_here(name: str) -> bool:
-    """Whether a name is that of a model that this machine computes."""
-    kind, colon, _ = name.partition(":")
-    return not colon or Path(name).exists() or kind in ("transformers", "vllm")
-
-
 def known_cells(candidate: Candidate, catalogue: Catalogue) -> dict[str, Cell]:
     """Cells of a candidate from files and catalogue. Nothing is loaded but a config.json.
 
@@ -47,21 +42,18 @@ def known_cells(candidate: Candidate, catalogue: Catalogue) -> dict[str, Cell]:
     """
     entry = catalogue.find(candidate.name)
     cells = entry_cells(entry) if entry is not None else {}
-    if runs_here(candidate.name):
-        return {**cells, **_own(candidate, entry)}
+    if (folder := local_name(candidate.name)) is not None:
+        return {**cells, **_own(candidate, folder, entry)}
     local = candidate.name.startswith(("mock:", "http://localhost", "http://127.0.0.1"))
     return {"offline": HERE if local else ELSEWHERE, **cells}
 
 
-def _own(candidate: Candidate, entry: Entry | None) -> dict[str, Cell]:
+def _own(candidate: Candidate, name: str, entry: Entry | None) -> dict[str, Cell]:
     from sibao.models.names import resolve
     from sibao.workflows._model_facts import facts_of
 
     found = facts_of(candidate.name, None)
-    kind, _, rest = candidate.name.partition(":")
-    folder = resolve(
-        rest if kind in ("transformers", "vllm") and not Path(candidate.name).exists() else candidate.name
-    ).folder
+    folder = resolve(name).folder
     source = f"{folder.name}/config.json"
     values: dict[str, tuple[Any, str, str]] = {
         "parameters": (found.parameters, "", source), "context": (found.context, "tokens", source),

@@ -12,8 +12,9 @@ from sibao.choosing.race import race, row_order
 from sibao.choosing.race_result import RaceResult
 from sibao.core.errors import BadInput, SibaoError
 from sibao.core.progress import progress
+from sibao.providers.load import local_name
 from sibao.workflows._choose_ask import LEVEL, PROBE, Ask
-from sibao.workflows._choose_cells import Candidate, closed, refuse_crowd, runs_here
+from sibao.workflows._choose_cells import Candidate, closed, refuse_crowd
 from sibao.workflows._choose_entrant import RACE, Entrant, Work, quality_cell
 from sibao.workflows._models import Opening, open_model, price_of
 
@@ -55,7 +56,10 @@ class Lineup:
             entrant = self.entrants[name]
             entrant.probe(first)
             if entrant.single:
-                found = {**self.table[name], **entrant.cells(self.ask.limits.currency, runs_here(candidate.name))}
+                found = {
+                    **self.table[name],
+                    **entrant.cells(self.ask.limits.currency, local_name(candidate.name) is not None),
+                }
                 out = check(name, found, self.ask.limits)
             else:
                 out = [Exclusion(name, "answers", "an answer", entrant.why_missing(), RACE)]
@@ -88,7 +92,7 @@ class Lineup:
     def _measured(self, name: str, result: RaceResult | None, today: date) -> Cells:
         """A candidate's cells with what the race has measured."""
         entrant = self.entrants[name]
-        found = entrant.cells(self.ask.limits.currency, runs_here(entrant.opened.bare.name))
+        found = entrant.cells(self.ask.limits.currency, local_name(entrant.opened.bare.name) is not None)
         if result is not None:
             found["quality"] = quality_cell(result.lane(name), self.work.metric, LEVEL)
         day = today.isoformat()

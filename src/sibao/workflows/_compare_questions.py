@@ -14,11 +14,10 @@ from sibao.evaluation import places
 from sibao.evaluation.on_tasks import TaskSuite
 from sibao.evaluation.pairing import Pair
 from sibao.evaluation.sample import Generation, Loglikelihood, Request
-from sibao.evaluation.suite import RequestSuite, Rows, Setting, Suite
+from sibao.evaluation.suite import RequestSuite, Rows, Setting, Suite, spread
 from sibao.evaluation.suite_index import load_suite
 from sibao.tasks.base import Task, load_task
 from sibao.workflows.evaluate import PERPLEXITY, read_data
-from sibao.workflows.evaluate_suites import spread
 
 
 def questions(recipe: Mapping[str, Any], pairs: Sequence[Pair], path: str | None = None) -> dict[int, str]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from sibao.core.errors import SibaoError
+from sibao.providers.load import local_name
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,8 @@ def _millions(count: int) -> str:
 
 def facts_of(name: str, model: Any) -> Facts:
     """Facts of a model that is open."""
-    kind, colon, rest = name.partition(":")
-    if not colon or Path(name).exists() or kind in ("transformers", "vllm"):
-        return _of_folder(name if Path(name).exists() or not colon else rest, model)
+    if (own := local_name(name)) is not None:
+        return _of_folder(own, model)
     from sibao.choosing.catalogue import catalogue
 
     entry = catalogue().find(name)

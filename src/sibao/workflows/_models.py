@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from sibao import __version__
@@ -14,7 +13,7 @@ from sibao.core.prices import Price
 from sibao.core.types import Model
 from sibao.evaluation.budget import Metered, metered
 from sibao.evaluation.cached import Cached, cached
-from sibao.providers.load import load
+from sibao.providers.load import load, local_name
 
 FREE = Price(0.0, 0.0)
 """What runs on one's own machine costs no money a token; its energy is measured instead."""
@@ -86,8 +85,7 @@ def _bare(name: str, how: Opening) -> Any:
 
 def price_of(name: str) -> Price | None:
     """What the catalogue says a model costs; nothing for those that run here, None where it does not know."""
-    kind, colon, _ = name.partition(":")
-    if not colon or Path(name).exists() or kind in ("transformers", "vllm", "mock"):
+    if local_name(name) is not None or name.startswith("mock:"):
         return FREE
     from sibao.choosing.catalogue import catalogue
 
@@ -113,10 +111,9 @@ def read_price(text: str) -> Price:
 def identity_of(name: str, precision: str = "auto") -> str:
     """What a model's answers depend on: its files (names, sizes, times), their precision and this release; for a hosted
     one its name. Twelve hexadecimal digits behind the name."""
-    kind, colon, _ = name.partition(":")
     facts: list[Any] = [name, precision, __version__]
-    if not colon or Path(name).exists() or kind in ("transformers", "vllm"):
-        facts += _files(name if Path(name).exists() or kind not in ("transformers", "vllm") else name.partition(":")[2])
+    if (own := local_name(name)) is not None:
+        facts += _files(own)
     digest = hashlib.sha256(json.dumps(facts, ensure_ascii=False).encode()).hexdigest()
     return f"{name}#{digest[:12]}"
 

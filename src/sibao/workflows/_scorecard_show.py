@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from sibao.core.types import Language
+from sibao.evaluation.exchange_index import entry
 from sibao.evaluation.scorecard import SECTIONS, Cell, Scorecard
+from sibao.store.published import Published
 from sibao.workflows._scorecard_words import number, remarks, shown_interval, shown_value, word
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-
-HUB_TASKS = {"translation": "translation", "qa": "question-answering", "summarization": "summarization"}
-"""Section → task of the hub; all else is ``text-generation``."""
 
 
 def render(card: Scorecard, language: Language = "en") -> RenderableType:
@@ -44,11 +42,11 @@ def _source(cell: Cell, language: Language) -> str:
     return "; ".join([f"{cell.source}, {cell.date}" if cell.date else cell.source, *remarks(cell, language)])
 
 
-def markdown(card: Scorecard, language: Language = "en", front: dict[str, Any] | None = None) -> str:
+def markdown(card: Scorecard, language: Language = "en") -> str:
     """A model card: the figures as tables, and as ``model-index`` in the front matter."""
     import yaml
 
-    head = {**(front or {}), "model-index": [{"name": card.model, "results": _index(card)}]}
+    head = {"model-index": _index(card)}
     lines = ["---", yaml.safe_dump(head, allow_unicode=True, sort_keys=False).strip(), "---", ""]
     lines += [f"# {word('scorecard', language)}: {card.model}", ""]
     lines += [
@@ -76,19 +74,18 @@ def _table(cells: list[Cell], language: Language) -> list[str]:
     return lines
 
 
-def _index(card: Scorecard) -> list[dict[str, Any]]:
-    """The measured scores as entries of ``model-index``."""
-    found = []
+def _index(card: Scorecard) -> Any:
+    """The measured scores as the hub's ``model-index``, in the entries of ``evaluation.exchange_index``."""
+    from huggingface_hub.repocard_data import eval_results_to_model_index
+
+    entries = []
     for cell in card.cells:
-        suite, _, name = cell.name.partition(" · ")
         if not cell.signature or not isinstance(cell.value, float):
             continue
-        split = re.search(r"split:([^|]+)", cell.signature)
-        found.append(
-            {
-                "task": {"type": HUB_TASKS.get(cell.section, "text-generation")},
-                "dataset": {"name": suite, "type": suite, "split": split.group(1) if split else "test"},
-                "metrics": [{"type": name, "value": round(cell.value, 6), "name": name, "args": {"signature": cell.signature}}],
-            }
+        suite, _, name = cell.name.partition(" · ")
+        known = Published(
+            task=suite, dataset=suite, model=card.model, metric=name, value=cell.value, low=cell.low, high=cell.high,
+            level=cell.level, n=cell.n, date=cell.date, signature=cell.signature,
         )  # fmt: skip
-    return found
+        entries.append(entry(known))
+    return eval_results_to_model_index(card.model, entries) if entries else []

@@ -16,7 +16,6 @@ from sibao.evaluation.changes import (
     metric_changes,
     row_changes,
 )
-from sibao.evaluation.on_tasks import TaskSuite
 from sibao.evaluation.pairing import pair_rows
 from sibao.evaluation.subject import Subject, asked_otherwise, other_rows, subject_of
 from sibao.evaluation.suite_index import load_suite
@@ -121,10 +120,9 @@ def _headline(suite: str) -> str:
     if not suite:
         return ""
     try:
-        known = load_suite(suite)
+        return load_suite(suite).headline
     except UnknownName:  # of another release, or a task file that is gone
         return ""
-    return known.metrics[0] if isinstance(known, TaskSuite) and known.metrics else known.headline
 
 
 def _run(run: Run) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sibao.core.energy import EnergyMeter
+from sibao.core.energy import Energy, EnergyMeter
 from sibao.core.errors import BadInput, DataError, SibaoError
 from sibao.core.progress import progress
 from sibao.core.system import peak_memory_bytes
@@ -42,6 +42,12 @@ class Speed:
     peak_memory_bytes: int
     joules: float
     energy: str
+
+    @classmethod
+    def of(cls, seconds: float, read: int, written: int, energy: Energy, *, counted: int | None = None) -> Speed:
+        """From tokens read and written; ``counted`` of them (the written ones) are those of the rate."""
+        rate = (written if counted is None else counted) / seconds if seconds else math.nan
+        return cls(seconds, read, written, rate, peak_memory_bytes(), energy.joules, energy.kind)
 
 
 @dataclass(frozen=True)
@@ -175,11 +181,7 @@ def measured(
     seconds = time.perf_counter() - begun
     usage = [a.result.usage for a in answers if a.result is not None]
     written = sum(u.completion_tokens for u in usage)
-    speed = Speed(
-        seconds, sum(u.prompt_tokens for u in usage), written, written / seconds if seconds else math.nan,
-        peak_memory_bytes(), meter.energy.joules, meter.energy.kind,
-    )  # fmt: skip
-    return answers, speed
+    return answers, Speed.of(seconds, sum(u.prompt_tokens for u in usage), written, meter.energy)
 
 
 def _task(
@@ -227,5 +229,5 @@ def _perplexity(run: str, loaded: Model, texts: list[str], quiet: bool) -> Evalu
     with EnergyMeter() as meter, progress(len(texts), f"score {loaded.name}", unit="text", quiet=quiet) as bar:
         found = likelihood.likelihoods(loaded, texts, bar.advance)
     seconds, tokens = time.perf_counter() - begun, sum(f.tokens for f in found)
-    speed = Speed(seconds, tokens, 0, tokens / seconds, peak_memory_bytes(), meter.energy.joules, meter.energy.kind)
+    speed = Speed.of(seconds, tokens, 0, meter.energy, counted=tokens)
     return EvaluationResult(run, loaded.name, PERPLEXITY, likelihood.scores(texts, found), speed)

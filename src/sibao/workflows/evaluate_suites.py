@@ -11,25 +11,22 @@ from sibao import __version__
 from sibao.core.energy import EnergyMeter
 from sibao.core.errors import BadInput, SibaoError
 from sibao.core.progress import progress
-from sibao.core.system import peak_memory_bytes
 from sibao.core.types import Score
 from sibao.evaluation import places, sandbox
 from sibao.evaluation.asking import ask
 from sibao.evaluation.budget import Preview
-from sibao.evaluation.harness import compare_answers
 from sibao.evaluation.on_tasks import TaskSuite
-from sibao.evaluation.paired import compare_outcomes
 from sibao.evaluation.robust import perturb
 from sibao.evaluation.sample import Outcome, Sample
-from sibao.evaluation.suite import RequestSuite, Rows, Setting, Suite
+from sibao.evaluation.suite import RequestSuite, Rows, Setting, Suite, spread
 from sibao.evaluation.suite_index import load_suite
 from sibao.evaluation.writing import WritingSuite
 from sibao.store import rows as stored_rows
 from sibao.store import runs
-from sibao.tasks.base import load_task
 from sibao.workflows._models import Opened, Opening, open_model
 from sibao.workflows._suite_preview import preview_samples
 from sibao.workflows._suite_tasks import evaluate_task_suite
+from sibao.workflows.compare import compare_runs
 from sibao.workflows.evaluate import EvaluationResult, Speed
 from sibao.workflows.jobs import has_template
 
@@ -106,13 +103,11 @@ def preview_suites(
 
 
 def against(one: EvaluationResult, other: EvaluationResult) -> EvaluationResult:
-    """A result with another model's on the same rows as its baseline."""
-    suite = load_suite(one.task.partition("+")[0])
-    if isinstance(suite, TaskSuite):
-        compared = compare_answers(load_task(suite.task), one.answers, other.answers, suite.metrics)
-    else:
-        compared = compare_outcomes(one.outcomes, other.outcomes, higher_is_better=suite.higher_is_better)
-    return replace(one, baseline=other.model, baseline_scores=other.scores, comparison=compared)
+    """A result with another model's on the same rows as its baseline, compared as ``sibao compare`` does."""
+    metrics = compare_runs(other.run, one.run).metrics
+    return replace(
+        one, baseline=other.model, baseline_scores=other.scores, comparison={m.metric: m.comparison for m in metrics}
+    )
 
 
 @dataclass(frozen=True)
@@ -137,11 +132,6 @@ def _prepare(suite: Suite, asked: SuiteAsk) -> Prepared:
     if asked.limit is not None and asked.limit < len(rows.test):
         rows = replace(rows, test=spread(rows.test, asked.limit))
     return Prepared(suite, rows, place, place.digest(suite.files))
-
-
-def spread(rows: Sequence[Any], limit: int) -> list[Any]:
-    """``limit`` rows at even distances, so that a file in the order of its subjects gives some of each."""
-    return [rows[i * len(rows) // limit] for i in range(limit)]
 
 
 def _run(
@@ -202,11 +192,7 @@ def _ask(
             outcomes = ask(opened.model, samples, judge=suite.judge, batch=asked.batch, on_done=lambda _: bar.advance())
     refuse_nothing(outcomes)
     seconds, after = time.perf_counter() - begun, _tokens(opened)
-    read, written = after[0] - before[0], after[1] - before[1]
-    speed = Speed(
-        seconds, read, written, written / seconds if seconds else 0.0, peak_memory_bytes(), meter.energy.joules,
-        meter.energy.kind,
-    )  # fmt: skip
+    speed = Speed.of(seconds, after[0] - before[0], after[1] - before[1], meter.energy)
     stored_rows.add_rows(run, [_stored(number, outcome) for number, outcome in enumerate(outcomes)])
     explained = explain(opened, samples) if asked.explain else {}
     return EvaluationResult(

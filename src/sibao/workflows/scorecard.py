@@ -10,7 +10,6 @@ from sibao.core.api_energy import api_energy
 from sibao.core.errors import BadInput, UnknownName
 from sibao.core.system import machine, peak_memory_bytes
 from sibao.evaluation import places
-from sibao.evaluation.on_tasks import TaskSuite
 from sibao.evaluation.scorecard import SECTIONS, About, Cell, Kind, Scorecard, cells_of
 from sibao.evaluation.suite import Suite
 from sibao.evaluation.suite_index import load_suite
@@ -87,11 +86,8 @@ def _stored(model: str, suite: Suite, asked: CardAsk) -> Run | None:
 
 
 def _about(suite: Suite) -> About:
-    headline = suite.headline
-    if isinstance(suite, TaskSuite) and suite.metrics:
-        headline = suite.metrics[0]
     better = "" if suite.ideal is not None else "higher" if suite.higher_is_better else "lower"
-    return About(suite.area, headline, better, suite.ideal, dict(suite.caveat))
+    return About(suite.area, suite.headline, better, suite.ideal, dict(suite.caveat))
 
 
 def _machine_side(model: str, asked: CardAsk) -> list[Cell]:
