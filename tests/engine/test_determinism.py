@@ -147,6 +147,31 @@ def test_alone_in_company_and_after_a_restart(family: str, precision: str, kerne
         assert alone[2] == "length" and len(alone[0]) == len(alone[1]) == asked.new
 
 
+QUESTIONS = st.lists(
+    st.tuples(
+        st.sampled_from([0, 20, 31, BLOCK, 2 * BLOCK + 5]),  # tokens that questions begin with alike
+        st.lists(st.integers(0, WORDS - 1), min_size=1, max_size=30),
+        st.lists(st.lists(st.integers(0, WORDS - 1), min_size=1, max_size=6), min_size=1, max_size=5),
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+@pytest.mark.parametrize(("family", "precision", "kernels"), WAYS)
+@settings(max_examples=5, deadline=None)
+@given(asked=QUESTIONS)
+def test_choices_score_the_same_together_and_alone(
+    family: str, precision: str, kernels: bool, asked: list[tuple[int, list[int], list[list[int]]]]
+) -> None:
+    if kernels and missing():
+        pytest.skip(missing())
+    questions = [([*FIRST[:shared], *own], choices) for shared, own, choices in asked]
+    texts = [([*question, *choice], len(question)) for question, choices in questions for choice in choices]
+    together = engine(family, precision, kernels, blocks=12).score(texts)
+    assert together == [engine(family, precision, kernels, blocks=12).score([text])[0] for text in texts]
+
+
 def test_requests_of_such_mixes_do_give_way_and_share() -> None:
     made = engine("llama", "fp32", False)
     mix = [Asked(i, 2 * BLOCK + 5, (i, 7, i), 30, i % 3, 0.0, i) for i in range(5)]

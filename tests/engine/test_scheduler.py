@@ -100,7 +100,7 @@ def test_beginnings_in_common_are_read_once_even_in_one_step() -> None:
     assert queue.pool.held == 0
     again = job("again", 3 * BLOCK)
     queue.add(again)
-    assert queue.plan()[0].start == 2 * BLOCK
+    assert queue.plan()[0].start == 3 * BLOCK - 1
 
 
 def test_what_a_failed_step_should_have_kept_is_not_shared() -> None:
@@ -136,6 +136,9 @@ def test_every_token_is_read_once_its_blocks_are_its_own_and_all_end(mix: list, 
             if arrivals[i] == step:
                 queue.add(jobs[i])
         pieces = queue.plan()
+        for old, new, count in queue.copies:
+            content |= {(new, p): content[old, p] for p in range(count)}
+        queue.copies = []
         for piece in pieces:
             for p in range(piece.start, piece.stop):
                 content[piece.job.table[p // BLOCK], p % BLOCK] = tuple(piece.job.ids[: p + 1])
@@ -150,3 +153,56 @@ def test_every_token_is_read_once_its_blocks_are_its_own_and_all_end(mix: list, 
         step += 1
         assert pieces or any(arrivals[i] >= step for i in unfinished) or not unfinished
     assert queue.pool.held == 0
+
+
+def scored(name: str, ids: list[int], start: int) -> Job:
+    return Job(Request(name, ids, max_tokens=0, score_from=start), torch.Generator())
+
+
+def read(queue: Scheduler) -> list[tuple[str, int]]:
+    """What the next step reads; texts that are read to their end are done."""
+    pieces = queue.plan()
+    for piece in pieces:
+        if piece.last:
+            queue.remove(piece.job.request.id)
+    queue.copies, copies = [], queue.copies
+    return [(p.job.request.id, p.stop - p.start) for p in pieces] + [("copied", count) for _, _, count in copies]
+
+
+def test_choices_wait_for_the_first_and_go_on_from_a_copy() -> None:
+    queue, question = scheduler(), list(range(20))
+    for number in range(3):
+        queue.add(scored(f"choice {number}", [*question, 100 + number, 7], 20))
+    queue.add(scored("another question", [*range(50, 70), 100, 7], 20))
+    # what comes before the last token is read; the token before the first choice is read for its result
+    assert read(queue) == [("choice 0", 21), ("another question", 21)]
+    assert read(queue) == [("choice 1", 2), ("choice 2", 2), ("copied", 19), ("copied", 19)]
+    assert not queue.pool.held and not len(queue)
+
+
+def test_texts_that_have_little_in_common_do_not_wait() -> None:
+    queue = scheduler()
+    for number in range(3):
+        queue.add(scored(str(number), [*range(10), *([100 + number] * 20), 7], 30))
+    assert read(queue) == [(str(number), 30) for number in range(3)]
+    queue.add(scored("later", [*range(10), *([200] * 20), 7], 30))
+    assert read(queue) == [("later", 20), ("copied", 10)]
+
+
+def test_a_beginning_that_was_given_away_is_not_copied() -> None:
+    queue = scheduler(blocks=2)
+    queue.add(scored("first", [*range(20), 7], 20))
+    assert read(queue) == [("first", 20)]
+    queue.add(scored("large", [9] * (2 * BLOCK), 1))
+    assert read(queue) == [("large", 2 * BLOCK - 1)]
+    queue.add(scored("sibling", [*range(20), 8], 20))
+    assert read(queue) == [("sibling", 20)]
+
+
+def test_a_step_that_failed_leaves_no_beginning() -> None:
+    queue = scheduler()
+    queue.add(scored("first", [*range(20), 7], 20))
+    queue.failed(queue.plan())
+    queue.remove("first")
+    queue.add(scored("sibling", [*range(20), 8], 20))
+    assert read(queue) == [("sibling", 20)]

@@ -3,19 +3,24 @@
 A block that is full can be found again by what it holds: its tokens and the block before it (prefix caching as in
 SGLang's radix tree, arXiv 2312.07104, section 3, over blocks as in vLLM). Blocks nobody holds stay findable until their
 memory is wanted, least recently used first.
+
+What two requests have in common seldom ends where a block does. So of blocks that were read at once the first tokens are
+remembered too: another that goes on with the same ones has them copied, which costs far less than reading them.
 """
 
 from __future__ import annotations
 
 from array import array
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from sibao.engine.runner import BLOCK
 
 Root = tuple[object, ...]
 """What a sequence begins with besides tokens: its adapter, say."""
 _Key = tuple[object, tuple[int, ...]]
+ALIKE = range(8, BLOCK, 4)
+"""So many first tokens of a block are looked for in others that begin alike."""
 
 
 class BlockPool:
@@ -36,6 +41,8 @@ class BlockPool:
         self._key: dict[int, _Key] = {}
         self._serial: dict[int, int] = {}  # of what a block holds; never given twice
         self._count = 0
+        self._begun: dict[_Key, int] = {}  # by first tokens, as many as ALIKE says: the first block that held them
+        self._beginning: dict[int, tuple[tuple[int, ...], list[_Key]]] = {}  # all it is known to hold, and what finds it
 
     @property
     def held(self) -> int:
@@ -57,6 +64,18 @@ class BlockPool:
             found.append(block)
             before = self._serial[block]
         return found
+
+    def beginnings(self, root: Root, found: Sequence[int], ids: Sequence[int]) -> Iterator[tuple[int, int]]:
+        """Blocks that begin as ``ids`` go on after the blocks ``found``, those with most in common first, and how many tokens
+        that is: never the last one."""
+        rest = tuple(ids[len(found) * BLOCK : min(len(ids) - 1, (len(found) + 1) * BLOCK)])
+        before = self._serial[found[-1]] if found else root
+        for size in reversed(ALIKE):
+            block = self._begun.get((before, rest[:size])) if size <= len(rest) else None
+            if block is not None:
+                held, _ = self._beginning[block]
+                unlike = (n for n, (one, other) in enumerate(zip(rest, held, strict=False)) if one != other)
+                yield block, next(unlike, min(len(rest), len(held)))
 
     def hold(self, blocks: Sequence[int]) -> None:
         """One more holder for each."""
@@ -88,7 +107,7 @@ class BlockPool:
             self._holders[block] -= 1
             if self._holders[block]:
                 continue
-            if block in self._key:
+            if block in self._key or block in self._beginning:
                 self._idle[block] = None
             else:
                 self._free.append(block)
@@ -103,12 +122,29 @@ class BlockPool:
         self._count += 1
         self._block[key], self._key[block], self._serial[block] = block, key, self._count
 
+    def remember_beginning(self, block: int, root: Root, before: int | None, ids: Sequence[int]) -> None:
+        """A block begins with these tokens, and may be found by the first of them, where no other is."""
+        if before is not None and before not in self._serial:
+            return
+        self._forget_beginning(block)
+        which = root if before is None else self._serial[before]
+        keys = [(which, tuple(ids[:size])) for size in ALIKE if size <= len(ids)]
+        if new := [key for key in keys if key not in self._begun]:
+            self._begun |= dict.fromkeys(new, block)
+            self._beginning[block] = tuple(ids), new
+
     def forget(self, blocks: Sequence[int]) -> None:
         """What these blocks hold is not to be found any more: a step that should have filled them failed."""
         for block in blocks:
-            if block in self._key:
-                self._forget(block)
+            self._forget(block)
 
     def _forget(self, block: int) -> None:
-        del self._block[self._key.pop(block)]
-        del self._serial[block]
+        if block in self._key:
+            del self._block[self._key.pop(block)]
+            del self._serial[block]
+        self._forget_beginning(block)
+
+    def _forget_beginning(self, block: int) -> None:
+        _, keys = self._beginning.pop(block, ((), []))
+        for key in keys:
+            del self._begun[key]

@@ -33,7 +33,7 @@ from sibao.nn.seq2seq_config import Seq2SeqConfig
 log = logging.getLogger("sibao.engine")
 CACHE_BYTES = 1 << 30
 """Memory of keys and values while several requests run; one alone may take more."""
-PACKED = 256 << 20
+PACKED = 512 << 20
 """Bytes of float or bfloat16 weights up to which they are packed when they are loaded. Larger ones come from memory at each
 step, and stay where the checkpoint's file is mapped."""
 TEXTS = 128

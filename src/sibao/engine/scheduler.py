@@ -3,6 +3,9 @@
 Each step reads one new token of every request that writes, then pieces of prompts (chunked prefill, arXiv 2308.16369):
 a long prompt does not make the others wait for its end. When memory runs out the least urgent request gives its blocks
 back and waits; what it had is read again, except for what is still remembered.
+
+Texts to be scored come in families: the choices of one question. While the first is read its siblings wait, for one step,
+and then go on from a copy of what they have in common.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from sibao.engine.blocks import BlockPool
+from sibao.engine.blocks import ALIKE, BlockPool
 from sibao.engine.job import Group, Job, Piece
 from sibao.engine.runner import BLOCK, blocks_for
 from sibao.engine.sources import Sources
@@ -47,6 +50,8 @@ class Scheduler:
         self._jobs: dict[str, Job] = {}
         self._planned: dict[Job, Piece] = {}
         self.sources = Sources(pool)
+        self._filling: set[int] = set()  # blocks whose beginnings this step's plan fills
+        self._siblings: list[Job] = []  # that wait for one of them
         self.copies: list[tuple[int, int, int]] = []
         """Beginnings of blocks that it has to copy: from, to, positions."""
 
@@ -77,6 +82,7 @@ class Scheduler:
         """What the next step reads. Blocks for it are taken, and those it fills are remembered at once: requests that start
         in the same step may share them."""
         self._planned.clear()
+        self._filling.clear()
         self.sources.unread.clear()
         # texts of one search side by side: they look at the same source
         writing = sorted((job for job in self.running if job.unread == 1), key=lambda job: job.arrival)
@@ -95,6 +101,9 @@ class Scheduler:
             if piece := self._piece(started, max(1, left)):
                 pieces.append(piece)
                 left -= piece.stop - piece.start
+        for job in self._siblings:
+            heapq.heappush(self._waiting, (job.urgency, job))
+        self._siblings.clear()
         # one that gave way, and perhaps began anew at once, has left this step's plan
         return [piece for piece in pieces if self._planned.get(piece.job) is piece]
 
@@ -119,6 +128,10 @@ class Scheduler:
             if job.rows and self.running and sum(j.rows for j in self.running) + job.rows > self.max_batch:
                 return None
             shared = self.pool.find(job.root, job.shareable)
+            begun, soon = self._beginning(job, shared)
+            if not job.request.max_tokens and 2 * soon >= len(job.ids) - len(shared) * BLOCK:
+                self._siblings.append(heapq.heappop(self._waiting)[1])
+                continue
             self.pool.hold(shared)
             needed = blocks_for(len(job.ids)) - len(shared) + max(0, job.rows - 1)
             needed += self.sources.needed(job.request.source_ids)
@@ -129,8 +142,28 @@ class Scheduler:
             job.table, job.full, job.read = array("i", shared), len(shared), len(shared) * BLOCK
             self.running.append(job)
             job.source = self.sources.hold(job.request.source_ids, alone=len(self.running) == 1)
+            if begun is not None:
+                self._copy(job, *begun)
             return job
         return None
+
+    def _beginning(self, job: Job, shared: Sequence[int]) -> tuple[tuple[int, int] | None, int]:
+        """A block, and how many of its first tokens may be copied to go on after ``shared``, if there is one; and how many
+        more could be after this step."""
+        most = 0
+        for block, count in self.pool.beginnings(job.root, shared, job.shareable):
+            if block not in self._filling:
+                return (block, count), max(0, most - count)
+            most = max(most, count)
+        return None, most
+
+    def _copy(self, job: Job, block: int, count: int) -> None:
+        """Let a job that starts go on from the first tokens of a block of another, if there is room for a copy."""
+        taken = self.pool.take(1, alone=len(self.running) == 1)
+        if taken is not None:
+            self.copies.append((block, taken[0], count))
+            job.table.extend(taken)
+            job.read += count
 
     def go_on(self, group: Group, chosen: Sequence[tuple[int, int]]) -> None:
         """Let the texts of a group go on: each from one of those before (its number), with a token. Where several go on from
@@ -207,6 +240,16 @@ class Scheduler:
             before = job.table[number - 1] if number else None
             self.pool.remember(job.table[number], job.root, before, job.ids[number * BLOCK : (number + 1) * BLOCK])
         job.full = job.read // BLOCK
+        if piece.stop - piece.start >= ALIKE.start:
+            self._remember_beginnings(piece)
+
+    def _remember_beginnings(self, piece: Piece) -> None:
+        job = piece.job
+        for number in range(piece.start // BLOCK, blocks_for(piece.stop)):
+            ids = job.ids[number * BLOCK : min((number + 1) * BLOCK, piece.stop)]
+            before = job.table[number - 1] if number else None
+            self.pool.remember_beginning(job.table[number], job.root, before, ids)
+            self._filling.add(job.table[number])
 
     def _forget(self, piece: Piece) -> None:
         self.pool.forget(piece.job.table[piece.start // BLOCK :])

@@ -316,6 +316,13 @@ static inline float best_step(const float* x) {
 
 static inline void pack_panel(int kind, const void* w, bool half, int n, int k, int panel, uint8_t* out, float* scale, int32_t* offset) {
     int width = width_of(kind, k), step = steps_of(kind);
+    if (kind == F32) {  // a few inputs of all outputs at a time: what is written lies close together
+        for (int from = 0; from < k; from += LANES)
+            for (int c = 0; c < PANEL; ++c)
+                for (int i = from; i < std::min(k, from + LANES); ++i)
+                    ((float*)out)[i * PANEL + c] = panel * PANEL + c < n ? at(w, half, (int64_t(panel) * PANEL + c) * k + i) : 0.f;
+        return;
+    }
     for (int c = 0; c < PANEL; ++c) {
         int64_t row = int64_t(panel) * PANEL + c;
         auto value = [&](int i) { return row < n && i < k ? at(w, half, row * k + i) : 0.f; };
@@ -343,7 +350,6 @@ static inline void pack_panel(int kind, const void* w, bool half, int n, int k, 
         int32_t total = 0;
         for (int i = 0; i < width; ++i) {
             int64_t place = int64_t(i / step) * step * PANEL + c * step + i % step;
-            if (kind == F32) ((float*)out)[place] = value(i);
             if (kind == BF16) ((uint16_t*)out)[place] = to_bf16(value(i));
             if (kind == INT8) {
                 int q = (int)std::nearbyint(value(i) * inverse);
