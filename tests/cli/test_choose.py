@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sibao.cli._schema_choose import ChooseImportOut, ChooseListOut, ChooseOut
+from sibao.workflows._schema_choose import ChooseImportOut, ChooseListOut, ChooseOut
 
 Run = Callable[..., Any]
 MODELS = ("--model", "mock:echo", "--model", "mock:empty")

@@ -21,7 +21,6 @@ from tests.tiny import tiny_folder
 from sibao.choosing.cells import Cell
 from sibao.choosing.limits import Limits
 from sibao.choosing.race_result import Plan
-from sibao.cli._schema_choose import ChooseOut
 from sibao.core.errors import BadInput, DataError, ProviderError, UnknownName
 from sibao.core.prices import Price
 from sibao.core.system import machine
@@ -36,6 +35,7 @@ from sibao.workflows._choose_plot import han_font, save, svg
 from sibao.workflows._choose_result import Choice
 from sibao.workflows._choose_show import show
 from sibao.workflows._choose_words import short
+from sibao.workflows._schema_choose import ChooseOut
 from sibao.workflows.choose import choose
 
 TODAY = date(2026, 11, 28)

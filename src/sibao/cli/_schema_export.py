@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from sibao.cli._schema_base import Head
+from sibao.workflows._schema_base import Head
 
 
 class ExportOut(Head):

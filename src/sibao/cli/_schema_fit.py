@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from sibao.cli._schema_base import Head, Json
+from sibao.workflows._schema_base import Head, Json
 
 
 class FitMachine(Json):

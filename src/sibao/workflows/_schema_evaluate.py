@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from sibao.cli._schema_base import Head, Json, Score
+from sibao.workflows._schema_base import Head, Json, Score
 
 
 class Speed(Json):

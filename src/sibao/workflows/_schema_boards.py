@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from sibao.cli._schema_base import Head, Json
+from sibao.workflows._schema_base import Head, Json
 
 Better = Literal["higher", "lower", "neither"]
 
