@@ -1,0 +1,32 @@
+import { asError, get, key, type ApiError } from "./api";
+import { value } from "./value";
+
+export interface ModelInfo {
+  id: string;
+  loaded: boolean;
+  context: number | null;
+  can: string[];
+  bytes: number | null;
+}
+
+export interface Status {
+  version: string;
+  language: string;
+  models: ModelInfo[];
+  default_model: string;
+}
+
+/** What the server has; null until it has answered. */
+export const status = value<Status | null>(null);
+export const statusError = value<ApiError | null>(null);
+
+export async function refresh(): Promise<void> {
+  try {
+    status.set(await get<Status>("/api/status"));
+    statusError.set(null);
+  } catch (fault) {
+    statusError.set(asError(fault));
+  }
+}
+
+key.listen(() => void refresh());
