@@ -85,3 +85,16 @@ PUBLISHED = Table(
     Column("imported", Float(53), nullable=False),  # seconds since 1970, UTC
     Index("published_source", "source"),
 )
+
+VOTES = Table(
+    "votes",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("prompt", Text, nullable=False),
+    Column("left_model", Text, nullable=False),
+    Column("left_text", Text, nullable=False),
+    Column("right_model", Text, nullable=False),
+    Column("right_text", Text, nullable=False),
+    Column("vote", String(8), nullable=False),
+    Column("created", Float(53), nullable=False),  # seconds since 1970, UTC
+)
