@@ -8,11 +8,11 @@ export PYTHONUTF8 := 1
 
 .venv/base: pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --editable '.[train,plots,hf,constraints]'
+	$(BIN)/pip install --quiet --editable '.[serve,train,plots,hf,constraints]'
 	@touch $@
 
 .venv/dev: .venv/base
-	$(BIN)/pip install --quiet --editable '.[train,plots,hf,constraints,vision,gguf,postgres,energy,dev]'
+	$(BIN)/pip install --quiet --editable '.[serve,train,plots,hf,constraints,vision,gguf,postgres,energy,dev]'
 	@touch $@
 
 demo: .venv/base ## install, then the main job on real text with the embedded model

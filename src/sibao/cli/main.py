@@ -19,7 +19,7 @@ FILES = {
     "describe": "tasks",
     "chat": "chat", "data": "data", "tokenizer": "data", "pretrain": "training", "finetune": "training",
     "evaluate": "evaluation", "compare": "compare", "choose": "choose", "leaderboard": "leaderboard",
-    "scorecard": "scorecard", "export": "export", "quantize": "quantize",
+    "scorecard": "scorecard", "export": "export", "quantize": "quantize", "serve": "serve",
     "runs": "runs", "check": "check", "fit": "fit", "doctor": "doctor",
 }  # fmt: skip
 """Each command and the file of this package that holds it."""

@@ -56,7 +56,7 @@ class UnknownName(BadInput):
         near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
         super().__init__(f"no {kind} named {name!r}", hint=hint)
-        self.known = known
+        self.kind, self.known = kind, known
 
 
 class ConfigError(BadInput):

@@ -155,13 +155,18 @@ class GenerateOptions:
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens counted by the provider."""
+    """Tokens counted by the provider. ``cached_tokens``: of the prompt, known from an earlier request."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cached_tokens: int = 0
 
     def __add__(self, other: Usage) -> Usage:
-        return Usage(self.prompt_tokens + other.prompt_tokens, self.completion_tokens + other.completion_tokens)
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.cached_tokens + other.cached_tokens,
+        )
 
 
 @dataclass(frozen=True)

@@ -41,8 +41,9 @@ class BlockPool:
         self._key: dict[int, _Key] = {}
         self._serial: dict[int, int] = {}  # of what a block holds; never given twice
         self._count = 0
-        self._begun: dict[_Key, int] = {}  # by first tokens, as many as ALIKE says: the first block that held them
-        self._beginning: dict[int, tuple[tuple[int, ...], list[_Key]]] = {}  # all it is known to hold, and what finds it
+        # by first tokens, as many as ALIKE says: the first block that held them; of a block all it is known to hold, and its keys
+        self._begun: dict[_Key, int] = {}
+        self._beginning: dict[int, tuple[tuple[int, ...], list[_Key]]] = {}
 
     @property
     def held(self) -> int:
@@ -127,8 +128,8 @@ class BlockPool:
         if before is not None and before not in self._serial:
             return
         self._forget_beginning(block)
-        which = root if before is None else self._serial[before]
-        keys = [(which, tuple(ids[:size])) for size in ALIKE if size <= len(ids)]
+        which: object = root if before is None else self._serial[before]
+        keys: list[_Key] = [(which, tuple(ids[:size])) for size in ALIKE if size <= len(ids)]
         if new := [key for key in keys if key not in self._begun]:
             self._begun |= dict.fromkeys(new, block)
             self._beginning[block] = tuple(ids), new

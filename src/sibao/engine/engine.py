@@ -11,15 +11,16 @@ shapes round differently in the last bits.
 from __future__ import annotations
 
 import itertools
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from sibao.core.errors import BadInput, ModelError, SibaoError
+from sibao.core.fair_lock import FairLock
 from sibao.engine import sampling
 from sibao.engine.admission import check_request, check_sequences
 from sibao.engine.blocks import BlockPool
@@ -47,6 +48,14 @@ class Counts:
     right: int = 0
 
 
+class Steps(Protocol):
+    """Who steps an engine for all (``engine.driver``)."""
+
+    def wait(self, box: deque[Event]) -> None:
+        """Return when the box has an event."""
+        ...
+
+
 class Engine:
     """Safe to use from several threads: one steps, the others take their events.
 
@@ -71,7 +80,9 @@ class Engine:
         self.better: Callable[[], Engine | None] | None = None
         """Asked while nothing runs: an engine that computes the same faster, from then on in place of this one."""
         self.counts = Counts()
-        self._lock = threading.RLock()
+        self.driver: Steps | None = None
+        """A thread that steps for all; None: whoever waits for an event does."""
+        self._lock = FairLock()
         self._outboxes: dict[str, deque[Event]] = {}
         self._loose: list[Event] = []
         self._scorings = itertools.count()
@@ -140,6 +151,12 @@ class Engine:
         with self._lock:
             if request_id in self._scheduler:
                 self._finish(request_id, Event(request_id, finish_reason="cancelled"))
+
+    def fail_all(self, message: str) -> None:
+        """End every request with an error."""
+        with self._lock:
+            for name in self._scheduler.ids:
+                self._finish(name, Event(name, finish_reason="error", error=message))
 
     @property
     def gave_way(self) -> int:
@@ -292,8 +309,9 @@ class Engine:
         self.counts.right += writing.right
         scored = job.scored() if job.answered == len(writing.tokens) else None
         event = Event(
-            job.request.id, tuple(writing.tokens), tuple(writing.scores), writing.reason, writing.error, scored
-        )
+            job.request.id, tuple(writing.tokens), tuple(writing.scores), writing.reason, writing.error, scored,
+            reused=job.reused,
+        )  # fmt: skip
         (self._deliver if writing.reason is None else self._end)(event)
 
     def _end(self, event: Event) -> None:
@@ -316,7 +334,10 @@ class Engine:
         (self._loose if outbox is None else outbox).append(event)
 
     def _next_event(self, box: deque[Event]) -> Event:
-        """The next event of submitted requests; works until there is one."""
+        """The next event of submitted requests; works until there is one, or waits where another works."""
+        if self.driver is not None:
+            self.driver.wait(box)
+            return box.popleft()
         with self._lock:
             while not box:
                 self._advance()

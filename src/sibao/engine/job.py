@@ -21,7 +21,7 @@ class Job:
     """A request on its way: its tokens so far (prompt and answer) and its part of the cache.
 
     ``read`` tokens of ``ids`` have their keys and values in the blocks of ``table``; ``full`` of these blocks are full
-    and remembered.
+    and remembered. ``reused``: tokens of the prompt that were known when it first began.
     """
 
     request: Request
@@ -31,6 +31,7 @@ class Job:
     table: array[int] = field(default_factory=lambda: array("i"))
     full: int = 0
     arrival: int = 0
+    reused: int = 0
     logprobs: list[float] = field(default_factory=list)
     greedy: list[bool] = field(default_factory=list)
     source: Source | None = None

@@ -127,6 +127,7 @@ class Event:
     error: str = ""
     scored: SequenceScore | None = None
     search_score: float | None = None
+    reused: int = 0
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,11 @@ class Scheduler:
     def __contains__(self, request_id: str) -> bool:
         return request_id in self._jobs
 
+    @property
+    def ids(self) -> list[str]:
+        """All requests, waiting or running."""
+        return list(self._jobs)
+
     def add(self, job: Job) -> None:
         """Put a job in the queue."""
         job.arrival = next(self._arrival)
@@ -144,6 +149,8 @@ class Scheduler:
             job.source = self.sources.hold(job.request.source_ids, alone=len(self.running) == 1)
             if begun is not None:
                 self._copy(job, *begun)
+            if not job.answered:
+                job.reused = job.read
             return job
         return None
 

@@ -89,6 +89,7 @@ class Answer:
     started: float = field(default_factory=time.perf_counter)
     first: float | None = None
     ended: float = 0.0
+    reused: int = 0
 
     def take(self, event: Event) -> str:
         """Account for an event; returns the text that is certain now."""
@@ -98,6 +99,7 @@ class Answer:
         if event.token_ids:
             self.first = self.first or now
         self.tokens += len(event.token_ids)
+        self.reused = max(self.reused, event.reused)
         self._take_scores(event)
         new = self.decoder.push(event.token_ids)
         if event.finish_reason is not None:
@@ -112,7 +114,7 @@ class Answer:
 
     def completion(self) -> Completion:
         """The finished answer. Log-probabilities go up to the token that completed a stop string."""
-        usage = Usage(len(self.request.source_ids or self.request.prompt_ids), self.tokens)
+        usage = Usage(len(self.request.source_ids or self.request.prompt_ids), self.tokens, self.reused)
         wait = (self.first or self.ended) - self.started
         reason = self.reason or "error"
         return Completion(self.text, reason, usage, self.ended - self.started, wait, tuple(self.scores))

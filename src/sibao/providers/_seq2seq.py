@@ -76,11 +76,11 @@ class Seq2SeqModel:
             ContextOverflow: a source or ``max_tokens`` beyond what the model holds; then nothing is run.
         """
         options = options or self._usual()
-        return answered(self.engine, [self._answer(prompt, options) for prompt in as_prompts(prompts)])
+        return answered(self.engine, [self.begin(prompt, options) for prompt in as_prompts(prompts)])
 
     def stream(self, prompt: Prompt, options: GenerateOptions | None = None) -> Iterator[Delta]:
         """Answer one source piece by piece; beams give their text at the end. Raises at once what ``generate`` raises."""
-        answer = self._answer(prompt, options or self._usual())
+        answer = self.begin(prompt, options or self._usual())
         self.engine.check(answer.request)
         return deltas(self.engine, answer)
 
@@ -148,7 +148,8 @@ class Seq2SeqModel:
             search=search if search.beams > 1 else None,
         )  # fmt: skip
 
-    def _answer(self, prompt: Prompt, options: GenerateOptions) -> Answer:
+    def begin(self, prompt: Prompt, options: GenerateOptions) -> Answer:
+        """The request of an answer, for who drives the engine, and what its events go to. Raises what ``generate`` does."""
         request = self.request(self._source(prompt), options)
         forced = self.known.defaults.forced_eos is not None
         return Answer(request, StreamDecoder(self.tokenizer, options.stop), forced)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 from torch import Tensor
 
@@ -52,7 +53,7 @@ class LocalModel:
             ContextOverflow: a prompt that with ``max_tokens`` does not fit; then none is run.
         """
         options = options or GenerateOptions()
-        answers = [self._answer(prompt, options) for prompt in as_prompts(prompts)]
+        answers = [self.begin(prompt, options) for prompt in as_prompts(prompts)]
         return answered(self.engine, answers)
 
     def stream(self, prompt: Prompt, options: GenerateOptions | None = None) -> Iterator[Delta]:
@@ -60,7 +61,7 @@ class LocalModel:
 
         Raises what ``generate`` raises, before the first piece.
         """
-        answer = self._answer(prompt, options or GenerateOptions())
+        answer = self.begin(prompt, options or GenerateOptions())
         self.engine.check(answer.request)
         return deltas(self.engine, answer)
 
@@ -136,12 +137,20 @@ class LocalModel:
         states: Tensor = self.engine.model(ids_BT.to(self.engine.runner.device))
         return states.cpu()
 
-    def _answer(self, prompt: Prompt, options: GenerateOptions) -> Answer:
+    def begin(self, prompt: Prompt | Sequence[int], options: GenerateOptions) -> Answer:
+        """The request of an answer, for who drives the engine (a server does), and what its events go to.
+
+        Args:
+            prompt: or its tokens, as they stand.
+
+        Raises:
+            BadInput: a prompt without any token, sampling settings out of range, or a form that cannot be compiled.
+        """
         sampling, constraint = control(options, self.tokenizer)
         search = decoder_search(options, self.tokenizer.eos_ids)
         request = Request(
             id=f"{self.name}#{next(self._numbers)}",
-            prompt_ids=self.encode(prompt),
+            prompt_ids=self._ids(prompt),
             sampling=sampling,
             stop_ids=frozenset(self.tokenizer.eos_ids),
             max_tokens=options.max_tokens,
@@ -150,6 +159,11 @@ class LocalModel:
             adapter=None if options.adapter is None else str(adapter_folder(options.adapter).resolve()),
         )
         return Answer(request, StreamDecoder(self.tokenizer, options.stop))
+
+    def _ids(self, prompt: Prompt | Sequence[int]) -> list[int]:
+        if not isinstance(prompt, str) and prompt and isinstance(prompt[0], int):
+            return [token for token in prompt if isinstance(token, int)]
+        return self.encode(cast(Prompt, prompt))
 
     def _boundary(self, context: Prompt, continuation: str) -> tuple[list[int], int]:
         if isinstance(context, str) and (bare := context.rstrip()):

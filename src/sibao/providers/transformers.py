@@ -164,11 +164,12 @@ class TransformersModel(LocalModel):
                 by_id[event.id].take(event)
         return [answer.completion() for answer in answers]
 
-    def _answer(self, prompt: Prompt, options: GenerateOptions) -> Answer:
+    def begin(self, prompt: Prompt | Sequence[int], options: GenerateOptions) -> Answer:
+        """See ``LocalModel.begin``."""
         self._must_write()
         if self.kind == "seq2seq":
             refuse_control(self.name, options, form_only=True)
-        answer = super()._answer(prompt, options) if not _sees(prompt) or self.processor is None else None
+        answer = super().begin(prompt, options) if not _sees(prompt) or self.processor is None else None
         return answer if answer is not None else self._seen_answer(prompt, options)
 
     def _seen_answer(self, prompt: Any, options: GenerateOptions) -> Answer:

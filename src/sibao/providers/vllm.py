@@ -119,10 +119,11 @@ class VllmModel(LocalModel):
         """
         raise BadInput(f"{self.name} gives no embeddings", hint="leave out vllm: in the name, or take an encoder")
 
-    def _answer(self, prompt: Prompt, options: GenerateOptions) -> Answer:
+    def begin(self, prompt: Prompt | Sequence[int], options: GenerateOptions) -> Answer:
+        """See ``LocalModel.begin``."""
         request = FormRequest(
             id=f"{self.name}#{next(self._numbers)}",
-            prompt_ids=self.encode(prompt),
+            prompt_ids=self._ids(prompt),
             sampling=options.sampling,
             stop_ids=frozenset(self.tokenizer.eos_ids),
             max_tokens=options.max_tokens,

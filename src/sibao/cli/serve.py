@@ -1,0 +1,111 @@
+"""``sibao serve``: the models over HTTP, and the web page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sibao.cli._flags import example, new_group
+from sibao.cli._show import head, note, print_json, write
+
+if TYPE_CHECKING:
+    from sibao.server.options import ServeOptions
+
+app = new_group()
+GIGABYTE = 1 << 30
+WELCOME = """Sibao serves {models} at {address}  (the page: open that address; Ctrl-C ends)
+
+  curl {address}/v1/chat/completions -H 'Content-Type: application/json'{curl_key} \\
+    -d '{{"model": "{model}", "messages": [{{"role": "user", "content": "你好！"}}]}}'
+
+  python -c "from openai import OpenAI; print(OpenAI(base_url='{address}/v1', api_key='{key}').chat.completions.create(model='{model}', messages=[{{'role': 'user', 'content': '你好！'}}]).choices[0].message.content)"
+"""
+
+
+@app.command(
+    epilog=example(
+        "sibao serve",
+        "sibao serve --model mini --model org/name --precision int8 --port 9000",
+        "sibao serve --model helper=mini+my-adapter --host 0.0.0.0 --keys keys.toml",
+        "sibao serve --keys keys.toml --new-key laptop --requests-per-minute 60",
+    )
+)
+def serve(
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="Model to serve, as NAME or ID=NAME; several may be given, the first is the default one."),
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="Address to listen at; others than loopback let other machines in.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 is any free one.")] = 8000,
+    precision: Annotated[str, typer.Option(help="auto, fp32, bf16, fp16, int8 or int4.")] = "auto",
+    kv_cache: Annotated[str, typer.Option(help="auto, fp32, bf16 or int8.")] = "auto",
+    any_model: Annotated[
+        bool, typer.Option("--any-model", help="Also answer as models that are not listed, by any name.")
+    ] = False,
+    memory: Annotated[float | None, typer.Option(help="Gigabytes that loaded models may take together.")] = None,
+    queue: Annotated[int, typer.Option(min=0, help="Requests that may wait for a model; more get 429.")] = 64,
+    timeout: Annotated[float, typer.Option(help="Seconds that one request may take.")] = 600.0,
+    keys: Annotated[Path | None, typer.Option(help="File of hashed API keys; then each caller needs one.")] = None,
+    new_key: Annotated[str, typer.Option(metavar="NAME", help="Make a key, show it once, and end.")] = "",
+    requests_per_minute: Annotated[float | None, typer.Option(help="Limit of the new key.")] = None,
+    tokens_per_minute: Annotated[float | None, typer.Option(help="Limit of the new key.")] = None,
+    budget: Annotated[float | None, typer.Option(help="What the new key may spend on hosted models.")] = None,
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(help="Web page of another host that may ask (CORS), for example https://a.example."),
+    ] = None,
+    audit: Annotated[Path | None, typer.Option(help="File for one JSON line a request, without any text.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Say where it listens as one JSON object.")] = False,
+) -> None:
+    """Serve models over HTTP (OpenAI's and Gemini's protocols) with a web page."""
+    from sibao.core.config import settings
+    from sibao.core.errors import MissingPackage
+    from sibao.server.options import ServeOptions
+
+    if new_key:
+        _make_key(keys, new_key, requests_per_minute, tokens_per_minute, budget)
+        return
+    options = ServeOptions(
+        models=tuple(model or [settings().model]), any_model=any_model, host=host, port=port,
+        loading={"precision": precision, "kv_cache": kv_cache, "threads": settings().threads},
+        memory_bytes=None if memory is None else int(memory * GIGABYTE), queue=queue, seconds=timeout, keys=keys,
+        origins=tuple(allow_origin or ()), audit=audit,
+    )  # fmt: skip
+    try:
+        from sibao.server.run import serve as run
+    except ImportError as error:
+        raise MissingPackage(error.name or "fastapi", extra="serve", purpose="sibao serve") from None
+    run(options, lambda address: _welcome(options, address, as_json=json))
+
+
+def _make_key(path: Path | None, name: str, requests: float | None, tokens: float | None, budget: float | None) -> None:
+    from sibao.core.errors import BadInput
+    from sibao.server.keys import new_key
+
+    if path is None:
+        raise BadInput("--new-key needs a file to keep its hash in", hint="give --keys FILE")
+    write(new_key(path, name, requests_per_minute=requests, tokens_per_minute=tokens, budget=budget) + "\n")
+    note("this is the only time that the key is shown")
+
+
+def _welcome(options: ServeOptions, address: str, *, as_json: bool) -> None:
+    ids = [word.partition("=")[0] for word in options.models]
+    if as_json:
+        print_json({**head("serve", ids[0]), "address": address, "models": ids})
+        return
+    locked = options.keys is not None and options.keys.exists()
+    write(
+        WELCOME.format(
+            models=", ".join(ids),
+            address=address,
+            model=ids[0],
+            key="YOUR_KEY" if locked else "none",
+            curl_key=" -H 'Authorization: Bearer YOUR_KEY'" if locked else "",
+        )  # fmt: skip
+    )
+    if not options.local and not locked:
+        note(f"warning: anyone who reaches {options.host} may use it; --keys FILE asks for API keys")

@@ -1,0 +1,70 @@
+"""The application: routes of every protocol around one service."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import Depends, FastAPI, Request
+from starlette.middleware.cors import CORSMiddleware
+
+from sibao import __version__
+from sibao.core.names import module_names
+from sibao.server import errors, page
+from sibao.server.limits import Limits
+from sibao.server.options import ServeOptions
+from sibao.server.service import Service, service_of
+from sibao.server.watch import Watch
+
+OPEN = frozenset({"status"})
+"""Files of routes that check the key themselves, or need none."""
+FIRST = ("gemini_models",)
+"""Files whose routes stand before others of the same path."""
+
+
+def create_app(options: ServeOptions) -> FastAPI:
+    """The server's application. Every file of this package with a ``router`` takes part.
+
+    Raises:
+        ConfigError: the file of keys cannot be read. BadInput: an adapter's folder is none.
+    """
+    service = Service(options)
+
+    @asynccontextmanager
+    async def life(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await service.hall.close()
+
+    app = FastAPI(
+        title="Sibao", version=__version__, lifespan=life, docs_url=None, redoc_url=None,
+        description="Generate, translate, answer, summarize: OpenAI's and Gemini's protocols, and the tasks themselves.",
+    )  # fmt: skip
+    app.state.service = service
+    errors.install(app)
+    for name in route_files():
+        guard = [] if name in OPEN else [Depends(with_key)]
+        app.include_router(importlib.import_module(f"sibao.server.{name}").router, dependencies=guard)
+    page.install(app)
+    app.add_middleware(Limits, options=options)
+    if options.origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=list(options.origins), allow_methods=["*"], allow_headers=["*"]
+        )
+    app.add_middleware(Watch, service=service)
+    return app
+
+
+def with_key(request: Request) -> None:
+    """Refuse callers without a key, where one is needed."""
+    service_of(request).caller(request)
+
+
+def route_files() -> list[str]:
+    """Files of this package that hold routes."""
+    found = [
+        n
+        for n in module_names("sibao.server")
+        if n == "status" or n.startswith(("openai_", "gemini_", "room_", "tasks", "votes"))
+    ]
+    return sorted(found, key=lambda name: (name not in FIRST, name))

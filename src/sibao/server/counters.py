@@ -1,0 +1,41 @@
+"""What a server counts, for Prometheus."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from sibao.core.types import Usage
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+
+
+class Counters:
+    """Of one server; several in one process do not mix."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        own = {"registry": self.registry}
+        self.requests = Counter("sibao_requests", "Requests answered.", ["route", "status"], **own)
+        self.seconds = Histogram("sibao_request_seconds", "Time of a request.", ["route"], buckets=SECONDS, **own)
+        self.first = Histogram(
+            "sibao_first_token_seconds", "Wait for the first token.", ["model"], buckets=SECONDS, **own
+        )
+        self.tokens = Counter(
+            "sibao_tokens", "Tokens by kind: prompt, cached (of the prompt), completion.", ["model", "kind"], **own
+        )
+        self.running = Gauge("sibao_requests_running", "Requests that wait or run.", **own)
+        self.loaded = Gauge("sibao_models_loaded", "Models in memory.", **own)
+
+    def answered(self, model: str, usage: Usage, first_token_seconds: float) -> None:
+        """Count one answer."""
+        for kind, count in (
+            ("prompt", usage.prompt_tokens),
+            ("cached", usage.cached_tokens),
+            ("completion", usage.completion_tokens),
+        ):
+            self.tokens.labels(model, kind).inc(count)
+        self.first.labels(model).observe(first_token_seconds)
+
+    def text(self) -> bytes:
+        """In Prometheus' text form."""
+        return generate_latest(self.registry)

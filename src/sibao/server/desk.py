@@ -1,0 +1,131 @@
+"""One model at work for many callers: requests from the event loop to the engine's thread, and their text back.
+
+A model with an engine of Sibao's is stepped by one thread (``engine.driver``), and one message a step brings all its news
+to the event loop. Any other model (hosted, Transformers' own) answers in threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing
+from typing import Any
+
+from sibao.core.errors import ModelError
+from sibao.core.types import Completion, Delta, GenerateOptions, Model, Prompt
+from sibao.engine.driver import Driver
+from sibao.engine.engine import Engine
+from sibao.engine.request import Event
+from sibao.providers._answers import Answer
+
+Asked = Prompt | Sequence[int]
+"""A prompt, or its tokens."""
+_Box = asyncio.Queue[list[Event]]
+
+
+class Desk:
+    """``model``, for callers in any event loop and any thread."""
+
+    def __init__(self, model: Model) -> None:
+        self.model: Any = model
+        engine = getattr(model, "engine", None)
+        self._boxes: dict[str, tuple[asyncio.AbstractEventLoop, _Box]] = {}
+        self.driver = Driver(engine, self._told) if isinstance(engine, Engine) and hasattr(model, "begin") else None
+
+    def close(self) -> None:
+        """Put the model away; nothing may run."""
+        if self.driver is not None:
+            self.driver.close()
+
+    async def complete(self, prompt: Asked, options: GenerateOptions, seconds: float) -> Completion:
+        """The whole answer, within so many seconds. Cancelling the task ends the request within a step.
+
+        Raises:
+            SibaoError: what the model's ``generate`` raises; a fault of the machine is a ``ModelError``.
+        """
+        async with aclosing(self.stream(prompt, options, seconds)) as deltas:
+            async for delta in deltas:
+                if delta.completion is not None:
+                    return delta.completion
+        raise ModelError("the model ended without an answer")
+
+    def stream(self, prompt: Asked, options: GenerateOptions, seconds: float) -> AsyncGenerator[Delta]:
+        """The answer piece by piece; what is refused raises before the first piece. Closing it ends the request.
+
+        Raises:
+            TimeoutError: after so many seconds.
+        """
+        end = asyncio.get_running_loop().time() + seconds
+        return (self._on_engine if self.driver is not None else self._in_thread)(prompt, options, end)
+
+    async def _on_engine(self, prompt: Asked, options: GenerateOptions, end: float) -> AsyncGenerator[Delta]:
+        driver = self.driver
+        if driver is None:
+            raise ModelError("the model has no engine")
+        answer: Answer = await asyncio.to_thread(self._begin, prompt, options)
+        name, box = answer.request.id, _Box()
+        self._boxes[name] = (asyncio.get_running_loop(), box)
+        driver.ask(answer.request)
+        try:
+            while answer.reason is None:
+                failed = ""
+                text = ""
+                async with asyncio.timeout_at(end):
+                    events = await box.get()
+                for event in events:
+                    text += answer.take(event)
+                    failed = event.error or failed
+                if failed:
+                    raise ModelError(f"the answer could not be finished: {failed}", hint="ask again, or for less")
+                if answer.reason is not None:
+                    yield Delta(text, answer.completion())
+                elif text:
+                    yield Delta(text)
+        finally:
+            self._boxes.pop(name, None)
+            driver.cancel(name)
+
+    def _begin(self, prompt: Asked, options: GenerateOptions) -> Answer:
+        """In a thread: a long prompt takes long to encode, and an adapter to be read."""
+        answer: Answer = self.model.begin(prompt, options)
+        self.model.engine.check(answer.request)
+        return answer
+
+    def _told(self, events: Sequence[Event]) -> None:
+        """In the engine's thread: a step's news, one message for each event loop."""
+        loops: dict[asyncio.AbstractEventLoop, dict[str, list[Event]]] = defaultdict(lambda: defaultdict(list))
+        for event in events:
+            if (known := self._boxes.get(event.id)) is not None:
+                loops[known[0]][event.id].append(event)
+        for loop, news in loops.items():
+            loop.call_soon_threadsafe(self._put, news)
+
+    def _put(self, news: dict[str, list[Event]]) -> None:
+        for name, events in news.items():
+            if name in self._boxes:
+                self._boxes[name][1].put_nowait(events)
+
+    async def _in_thread(self, prompt: Asked, options: GenerateOptions, end: float) -> AsyncGenerator[Delta]:
+        if not isinstance(prompt, str) and prompt and isinstance(prompt[0], int):
+            raise ModelError(f"{self.model.name} takes text, not tokens", hint="send the prompt as text")
+        pieces: Iterator[Delta] = await asyncio.to_thread(self.model.stream, prompt, options)
+        try:
+            while True:
+                async with asyncio.timeout_at(end):
+                    delta = await asyncio.to_thread(next, pieces, None)
+                if delta is None:
+                    return
+                yield delta
+        finally:
+            close = getattr(pieces, "close", None)
+            if close is not None:
+                await asyncio.shield(asyncio.to_thread(_close, close))
+
+
+def _close(close: Any) -> None:
+    """A generator that still computes in another thread cannot be closed; it ends with that step."""
+    try:
+        close()
+    except ValueError:
+        return

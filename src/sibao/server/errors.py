@@ -1,0 +1,154 @@
+"""Every failure as a status and a body in the form of the protocol that was spoken."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from sibao.core.errors import (
+    BadInput,
+    BudgetExceeded,
+    ContextOverflow,
+    MissingPackage,
+    ProviderError,
+    SibaoError,
+    UnknownName,
+)
+
+log = logging.getLogger("sibao.server")
+GEMINI = {
+    400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND", 405: "UNIMPLEMENTED",
+    408: "DEADLINE_EXCEEDED", 413: "INVALID_ARGUMENT", 415: "INVALID_ARGUMENT", 429: "RESOURCE_EXHAUSTED",
+    501: "UNIMPLEMENTED", 503: "UNAVAILABLE", 504: "DEADLINE_EXCEEDED",
+}  # fmt: skip
+OPENAI = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
+SECONDS = 1
+"""What a client is asked to wait where nothing better is known."""
+
+
+class Refused(SibaoError):
+    """The server does not take a request now, or from this caller.
+
+    Args:
+        status: of HTTP. seconds: to wait before asking again.
+    """
+
+    def __init__(
+        self, status: int, message: str, *, hint: str = "", seconds: float | None = None, code: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.status, self.seconds, self.code = status, seconds, code
+
+
+def status_of(error: SibaoError) -> int:
+    """The HTTP status of a failure."""
+    if isinstance(error, Refused):
+        return error.status
+    if isinstance(error, BudgetExceeded):
+        return 429
+    if isinstance(error, ProviderError):
+        return error.status if error.status in (400, 404, 429) else 502
+    if isinstance(error, UnknownName):
+        return 404
+    if isinstance(error, BadInput | ContextOverflow):
+        return 400
+    return 501 if isinstance(error, MissingPackage) else 500
+
+
+def code_of(error: SibaoError) -> str | None:
+    """OpenAI's word for some failures."""
+    if isinstance(error, ContextOverflow):
+        return "context_length_exceeded"
+    if isinstance(error, UnknownName) and error.kind == "model":
+        return "model_not_found"
+    return (error.code or None) if isinstance(error, Refused) else None
+
+
+def protocol(request: Request) -> str:
+    """``openai``, ``gemini`` or ``sibao``, by the path and, where two share one, by the key's place."""
+    path = request.url.path
+    if path.startswith("/v1beta") or (path.startswith("/v1/models") and (":" in path or gemini_key(request))):
+        return "gemini"
+    return "openai" if path.startswith("/v1/") and not path.startswith("/v1/tasks") else "sibao"
+
+
+def gemini_key(request: Request) -> str | None:
+    """A key as Gemini's clients send it."""
+    return request.headers.get("x-goog-api-key") or request.query_params.get("key")
+
+
+def body(form: str, status: int, message: str, *, hint: str = "", kind: str = "", code: str | None = None,
+         param: str | None = None) -> dict[str, Any]:  # fmt: skip
+    """The error object of a protocol."""
+    said = f"{message} ({hint})" if hint and form != "sibao" else message
+    if form == "gemini":
+        return {"error": {"code": status, "message": said, "status": GEMINI.get(status, "INTERNAL")}}
+    if form == "openai":
+        usual = "invalid_request_error" if status < 500 else "server_error"
+        return {"error": {"message": said, "type": OPENAI.get(status, usual), "param": param, "code": code}}
+    return {"error": {"type": kind or "BadInput", "message": message, "hint": hint}}
+
+
+def told(error: SibaoError, form: str) -> tuple[int, dict[str, Any]]:
+    """Status and body of a failure."""
+    status = status_of(error)
+    kind = type(error).__name__
+    return status, body(form, status, error.message, hint=error.hint, kind=kind, code=code_of(error))
+
+
+def answer(request: Request, status: int, content: Mapping[str, Any], seconds: float | None = None) -> JSONResponse:
+    """The response of a failure. ``Retry-After`` goes with 429 and 503."""
+    headers = {}
+    if status in (429, 503):
+        headers["Retry-After"] = str(max(1, round(seconds or SECONDS)))
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return JSONResponse(dict(content), status_code=status, headers=headers)
+
+
+def install(app: FastAPI) -> None:
+    """Let the application answer failures so."""
+
+    async def of_ours(request: Request, error: Exception) -> JSONResponse:
+        if not isinstance(error, SibaoError):
+            raise error
+        status, content = told(error, protocol(request))
+        if status >= 500:
+            log.error("%s %s: %s", request.method, request.url.path, error)
+        return answer(request, status, content, getattr(error, "seconds", None))
+
+    async def of_http(request: Request, error: Exception) -> JSONResponse:
+        if not isinstance(error, HTTPException):
+            raise error
+        message = str(error.detail) if error.status_code != 404 else f"there is nothing at {request.url.path}"
+        return answer(request, error.status_code, body(protocol(request), error.status_code, message))
+
+    async def of_fields(request: Request, error: Exception) -> JSONResponse:
+        if not isinstance(error, RequestValidationError):
+            raise error
+        message, param = _first(error)
+        return answer(request, 400, body(protocol(request), 400, message, param=param, kind="BadInput"))
+
+    async def of_program(request: Request, error: Exception) -> JSONResponse:
+        log.exception("%s %s failed", request.method, request.url.path, exc_info=error)
+        return answer(request, 500, body(protocol(request), 500, "the server failed; its log says why", kind="Error"))
+
+    app.add_exception_handler(SibaoError, of_ours)
+    app.add_exception_handler(HTTPException, of_http)
+    app.add_exception_handler(RequestValidationError, of_fields)
+    app.add_exception_handler(Exception, of_program)
+
+
+def _first(error: RequestValidationError) -> tuple[str, str]:
+    """What is wrong with the first field that is wrong; never the value, which may be megabytes."""
+    found = error.errors()
+    first: Any = found[0] if found else {"loc": (), "msg": "not valid"}
+    where = ".".join(str(part)[:80] for part in first["loc"] if part not in ("body", "query", "path"))
+    said = str(first["msg"])[:300]
+    return (f"{where}: {said}" if where else f"the body is not valid: {said}"), where

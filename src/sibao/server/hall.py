@@ -1,0 +1,183 @@
+"""The models of a server: loaded when somebody asks, shared by all who do, put away when memory is wanted for another.
+
+Adapters of one base model are one loaded model: requests of one batch may each name another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from sibao.core.errors import ModelError, SibaoError, UnknownName
+from sibao.core.system import memory_bytes
+from sibao.core.types import GenerateOptions
+from sibao.models.names import adapter_folder, resolve
+from sibao.providers.load import load, local_name
+from sibao.server.desk import Desk
+from sibao.server.errors import Refused
+from sibao.server.options import ServeOptions
+
+log = logging.getLogger("sibao.server")
+SHARE = 0.6
+"""Of the machine's memory for models, where nothing else is said."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A name that callers use. ``adapter``: folder of the one that ``base`` answers with."""
+
+    id: str
+    base: str
+    adapter: str | None = None
+
+    @staticmethod
+    def read(word: str) -> Entry:
+        """``NAME``, ``BASE+ADAPTER``, or ``ID=`` before either.
+
+        Raises:
+            BadInput: the adapter's folder is none.
+        """
+        name, equals, rest = word.partition("=")
+        given, target = (name, rest) if equals and name and "/" not in name else (word, word)
+        if Path(target).exists():
+            return Entry(given, target)
+        base, plus, adapter = target.partition("+")
+        return Entry(given, base, str(adapter_folder(adapter).resolve()) if plus else None)
+
+
+@dataclass
+class Place:
+    """A loaded model. ``busy``: requests that it has; ``bytes``: of its files."""
+
+    desk: Desk
+    bytes: int
+    busy: int = 0
+    used: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True)
+class Guest:
+    """A model as one request sees it."""
+
+    entry: Entry
+    desk: Desk
+
+    @property
+    def model(self) -> Any:
+        """For calls from threads."""
+        return self.desk.model
+
+    def options(self, options: GenerateOptions) -> GenerateOptions:
+        """With the adapter that the name stands for."""
+        return options if self.entry.adapter is None else replace(options, adapter=self.entry.adapter)
+
+
+class Hall:
+    """All models of one server."""
+
+    def __init__(self, options: ServeOptions) -> None:
+        self.options = options
+        self.entries = {entry.id: entry for entry in map(Entry.read, options.models)}
+        self.memory = options.memory_bytes or int(SHARE * memory_bytes())
+        self.loaded: dict[str, Place] = {}
+        self._loading: dict[str, asyncio.Lock] = {}
+
+    @property
+    def default(self) -> str:
+        """The model that answers where none is named."""
+        return next(iter(self.entries))
+
+    def find(self, name: str | None) -> Entry:
+        """The entry of a name.
+
+        Raises:
+            UnknownName: it is not served.
+        """
+        name = name or self.default
+        if name in self.entries:
+            return self.entries[name]
+        if not self.options.any_model:
+            raise UnknownName("model", name[:200], self.entries)
+        return Entry.read(name)
+
+    @asynccontextmanager
+    async def visit(self, name: str | None) -> AsyncIterator[Guest]:
+        """A model for one request, loaded if need be.
+
+        Raises:
+            UnknownName: it is not served. ModelError: it cannot be loaded.
+            Refused: its queue is full (429), or there is no memory for it while others work (503).
+        """
+        entry = self.find(name)
+        place = await self._place(entry)
+        with self._seat(place):
+            yield Guest(entry, place.desk)
+
+    @contextmanager
+    def _seat(self, place: Place) -> Iterator[None]:
+        most = self.options.queue + batch_of(place.desk)
+        if place.busy >= most:
+            raise Refused(
+                429, f"{place.busy} requests wait or run, more than {most} are not queued",
+                hint="ask again later", seconds=1 + place.busy / 8, code="queue_full",
+            )  # fmt: skip
+        place.busy += 1
+        try:
+            yield
+        finally:
+            place.busy -= 1
+            place.used = time.monotonic()
+
+    async def _place(self, entry: Entry) -> Place:
+        lock = self._loading.setdefault(entry.base, asyncio.Lock())
+        async with lock:
+            if entry.base not in self.loaded:
+                size = size_of(entry.base)
+                await self._make_room(size)
+                begun = time.perf_counter()
+                model = await asyncio.to_thread(load, entry.base, **self.options.loading)
+                self.loaded[entry.base] = Place(Desk(model), size)
+                log.info("%s loaded in %.1f s", entry.base, time.perf_counter() - begun)
+            return self.loaded[entry.base]
+
+    async def _make_room(self, size: int) -> None:
+        while self.loaded and sum(place.bytes for place in self.loaded.values()) + size > self.memory:
+            idle = [name for name, place in self.loaded.items() if not place.busy]
+            if not idle:
+                raise Refused(
+                    503, "memory is full of models that are at work", hint="ask again when they are done", seconds=5
+                )
+            last = min(idle, key=lambda name: self.loaded[name].used)
+            place = self.loaded.pop(last)
+            await asyncio.to_thread(place.desk.close)
+            log.info("%s was put away", last)
+
+    async def close(self) -> None:
+        """Put all away."""
+        while self.loaded:
+            _, place = self.loaded.popitem()
+            await asyncio.to_thread(place.desk.close)
+
+
+def batch_of(desk: Desk) -> int:
+    """Requests that a model works on at once."""
+    engine = getattr(desk.model, "engine", None)
+    return int(getattr(engine, "max_batch", 16))
+
+
+def size_of(name: str) -> int:
+    """Bytes of a model's files; 0 for one that runs elsewhere, or whose files are not known before."""
+    local = local_name(name)
+    if local is None:
+        return 0
+    try:
+        folder = resolve(local).folder
+    except (ModelError, SibaoError):
+        return 0
+    return sum(path.stat().st_size for path in folder.glob("*.safetensors"))

@@ -1,0 +1,194 @@
+"""API keys: only their hashes are kept, each with its own limits.
+
+The file is TOML, one table a key; ``sibao serve --new-key NAME`` adds one and shows it once.
+
+    [laptop]
+    sha256 = "9f86d0…"
+    requests_per_minute = 60
+    tokens_per_minute = 20000
+    budget = 5.0          # of the catalogue's currency, for hosted models behind this server
+
+A key has 256 random bits, so a plain hash of it cannot be turned back by guessing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+import time
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sibao.core.errors import BadInput, ConfigError
+from sibao.core.paths import write_text
+from sibao.server.errors import Refused
+
+PREFIX = "sk-sibao-"
+_NAME = re.compile(r"[\w-]{1,64}")
+MINUTE = 60.0
+
+
+class Rule(BaseModel):
+    """One key of the file."""
+
+    model_config = ConfigDict(extra="forbid")
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    requests_per_minute: float | None = Field(None, gt=0)
+    tokens_per_minute: float | None = Field(None, gt=0)
+    budget: float | None = Field(None, ge=0)
+
+
+@dataclass
+class Bucket:
+    """A token bucket: ``rate`` a minute, at most a minute's worth at once. What has been used may exceed it, once: how many
+    tokens an answer takes is known when it is there."""
+
+    rate: float
+    left: float = field(init=False)
+    at: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self.left = self.rate
+
+    def wait(self, now: float) -> float:
+        """Seconds until there is something again; 0 where there is."""
+        self.left = min(self.rate, self.left + (now - self.at) * self.rate / MINUTE)
+        self.at = now
+        return 0.0 if self.left > 0 else (1 - self.left) * MINUTE / self.rate
+
+
+@dataclass
+class Caller:
+    """Who asks: the name of a key (empty: no key is asked for) and what is left of its limits."""
+
+    name: str = ""
+    requests: Bucket | None = None
+    tokens: Bucket | None = None
+    budget: float | None = None
+    spent: float = 0.0
+
+    def admit(self) -> None:
+        """Count one request.
+
+        Raises:
+            Refused: a limit is reached; says when to ask again.
+        """
+        now = time.monotonic()
+        for bucket, what in ((self.requests, "requests"), (self.tokens, "tokens")):
+            if bucket is not None and (seconds := bucket.wait(now)):
+                raise Refused(
+                    429, f"the key {self.name!r} has used its {bucket.rate:g} {what} of a minute",
+                    hint=f"ask again in {seconds:.0f} s", seconds=seconds, code="rate_limit_exceeded",
+                )  # fmt: skip
+        if self.budget is not None and self.spent >= self.budget:
+            raise Refused(
+                429, f"the key {self.name!r} has spent its budget of {self.budget:g}", hint="raise it in the file of keys",
+                seconds=3600, code="insufficient_quota",
+            )  # fmt: skip
+        if self.requests is not None:
+            self.requests.left -= 1
+
+    def used(self, tokens: int, cost: float = 0.0) -> None:
+        """What an answer took."""
+        self.spent += cost
+        if self.tokens is not None:
+            self.tokens.left -= tokens
+
+
+class Keys:
+    """All keys of a file; read again when the file changes."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path, self._read_at = path, -1.0
+        self._callers: dict[str, Caller] = {}
+        self._hashes: dict[str, str] = {}
+        self._free = Caller()
+        self._refresh()
+
+    @property
+    def needed(self) -> bool:
+        """Whether callers must have one."""
+        self._refresh()
+        return bool(self._hashes)
+
+    def caller(self, key: str | None) -> Caller:
+        """Who has this key.
+
+        Raises:
+            Refused: none, or one that is not known (401).
+        """
+        if not self.needed:
+            return self._free
+        if not key:
+            raise Refused(
+                401, "an API key is needed", hint="send it as Authorization: Bearer KEY", code="missing_api_key"
+            )
+        digest = hash_of(key)
+        for name, known in self._hashes.items():
+            if hmac.compare_digest(known, digest):
+                return self._callers[name]
+        raise Refused(401, "this API key is not known", hint="ask who runs the server for one", code="invalid_api_key")
+
+    def _refresh(self) -> None:
+        if self._path is None or not self._path.exists():
+            self._hashes = {}
+            return
+        changed = self._path.stat().st_mtime
+        if changed == self._read_at:
+            return
+        rules = read(self._path)
+        self._read_at, self._hashes = changed, {name: rule.sha256 for name, rule in rules.items()}
+        for name, rule in rules.items():
+            before = self._callers.get(name, Caller())
+            buckets = (
+                None if rate is None else Bucket(rate) for rate in (rule.requests_per_minute, rule.tokens_per_minute)
+            )
+            self._callers[name] = Caller(name, *buckets, rule.budget, before.spent)
+
+
+def hash_of(key: str) -> str:
+    """What is kept of a key."""
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def read(path: Path) -> dict[str, Rule]:
+    """The file's keys by name.
+
+    Raises:
+        ConfigError: it is no TOML, or a key has another form.
+    """
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        return {name: Rule.model_validate(rule) for name, rule in found.items()}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValidationError) as error:
+        why = " ".join(str(error).split())[:300]
+        raise ConfigError(
+            f"{path}: {why}", hint="one table a key: sha256, requests_per_minute, tokens_per_minute"
+        ) from None
+
+
+def new_key(path: Path, name: str, **limits: float | None) -> str:
+    """A new key, its hash added to the file, which only its owner can read.
+
+    Raises:
+        BadInput: a name in use, or of other characters than letters, digits, - and _.
+    """
+    if not _NAME.fullmatch(name):
+        raise BadInput(f"{name!r} is no name of a key", hint="use letters, digits, - and _")
+    rules = read(path) if path.exists() else {}
+    if name in rules:
+        raise BadInput(f"there is a key {name!r} already", hint=f"take another name, or remove its table from {path}")
+    key = PREFIX + secrets.token_urlsafe(32)
+    rules[name] = Rule(sha256=hash_of(key), **{k: v for k, v in limits.items() if v is not None})  # type: ignore[arg-type]
+    lines = []
+    for known, rule in rules.items():
+        lines += [f"[{known}]", f'sha256 = "{rule.sha256}"']
+        lines += [f"{k} = {v}" for k, v in rule.model_dump(exclude={"sha256"}, exclude_none=True).items()] + [""]
+    write_text(path, "\n".join(lines))
+    path.chmod(0o600)
+    return key

@@ -1,0 +1,113 @@
+"""Bounds that hold before a request is looked at: sizes, hosts, and the time its body may take."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sibao.server.errors import Refused, answer, protocol, told
+from sibao.server.options import LOOPBACK, ServeOptions
+
+BODY_SECONDS = 30.0
+"""A client that takes longer to send what it asks is sent away."""
+DEPTH = 64
+"""Brackets within brackets of a JSON body."""
+
+
+class Limits:
+    """Refuses what is too large, too slow, too deep, or meant for another host (DNS rebinding)."""
+
+    def __init__(self, app: ASGIApp, options: ServeOptions) -> None:
+        self.app, self.options = app, options
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request = Request(scope)
+        try:
+            self._check_host(request)
+            body = await self._body(request, receive)
+        except Refused as error:
+            status, content = told(error, protocol(request))
+            await answer(request, status, content, error.seconds)(scope, receive, send)
+            return
+        await self.app(scope, _replayed(body, receive), send)
+
+    def _check_host(self, request: Request) -> None:
+        """Pages of other sites may reach a loopback server through a name of theirs; it must not answer to that name."""
+        if not self.options.local:
+            return
+        host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+        if host not in LOOPBACK:
+            raise Refused(403, f"this server is not {host[:80]!r}", hint="call it localhost or 127.0.0.1")
+
+    async def _body(self, request: Request, receive: Receive) -> bytes:
+        most = self.options.file_bytes if request.url.path.startswith("/api/data") else self.options.body_bytes
+        declared = request.headers.get("content-length", "0")
+        if not declared.isdigit() or int(declared) > most:
+            raise Refused(
+                413, f"the body has {declared[:20]} bytes, at most {most} are taken", hint="send less at once"
+            )
+        try:
+            async with asyncio.timeout(BODY_SECONDS + most / 1e6):
+                body = await _read(receive, most)
+        except TimeoutError:
+            raise Refused(408, "the body did not come in time") from None
+        if b"json" in request.headers.get("content-type", "json").encode() and _deep(body):
+            raise Refused(400, f"the JSON is nested more than {DEPTH} deep")
+        return body
+
+
+async def _read(receive: Receive, most: int) -> bytes:
+    parts, size = [], 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Refused(400, "the connection was closed before the body was there")
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > most:
+            raise Refused(413, f"the body has more than {most} bytes", hint="send less at once")
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
+def _deep(body: bytes) -> bool:
+    """Whether brackets nest too deep, those within strings not counted."""
+    if body.count(b"[") + body.count(b"{") <= DEPTH:
+        return False
+    depth, inside, skip = 0, False, False
+    for byte in body:
+        if skip:
+            skip = False
+        elif inside:
+            skip, inside = byte == 0x5C, byte != 0x22
+        elif byte == 0x22:
+            inside = True
+        elif byte in (0x5B, 0x7B):
+            depth += 1
+            if depth > DEPTH:
+                return True
+        elif byte in (0x5D, 0x7D):
+            depth -= 1
+    return False
+
+
+def _replayed(body: bytes, receive: Receive) -> Callable[[], Awaitable[Message]]:
+    """What was read, and then what comes: that the client has gone, say."""
+    told = False
+
+    async def again() -> Message:
+        nonlocal told
+        if told:
+            return await receive()
+        told = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again

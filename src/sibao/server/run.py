@@ -1,0 +1,78 @@
+"""Running the server: sockets, signals, and the lines that say how to use it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import uvicorn
+
+from sibao.core.errors import BadInput
+from sibao.server.app import create_app
+from sibao.server.options import ServeOptions
+
+DRAIN_SECONDS = 120
+"""How long requests that run are waited for after SIGTERM."""
+CONNECTIONS = 2048
+
+
+class Server(uvicorn.Server):
+    """Says that it drains before it does."""
+
+    def __init__(self, config: uvicorn.Config, service: Any) -> None:
+        super().__init__(config)
+        self._service = service
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal to end: nothing new is taken, what runs is finished."""
+        self._service.draining = True
+        super().handle_exit(sig, frame)
+
+
+def serve(options: ServeOptions, ready: Callable[[str], object] = lambda _: None) -> None:
+    """Serve until a signal ends it; requests that run are finished first.
+
+    Args:
+        ready: called with the address once the port is bound.
+
+    Raises:
+        BadInput: the address cannot be bound.
+    """
+    app = create_app(options)
+    bound = bind(options.host, options.port)
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, timeout_graceful_shutdown=DRAIN_SECONDS, timeout_keep_alive=75,
+        limit_concurrency=CONNECTIONS, h11_max_incomplete_event_size=64 << 10, server_header=False,
+    )  # fmt: skip
+    server = Server(config, app.state.service)
+    ready(address(options.host, bound))
+    with bound:
+        server.run(sockets=[bound])
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        BadInput: the address is taken or is not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((host, port))
+    except OSError as error:
+        made.close()
+        raise BadInput(
+            f"{host} port {port} cannot be listened at: {error.strerror or error}", hint="take another --port, or 0"
+        ) from None
+    made.listen(2048)
+    return made
+
+
+def address(host: str, bound: socket.socket) -> str:
+    """Where to reach it."""
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{shown}:{bound.getsockname()[1]}"

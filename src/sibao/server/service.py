@@ -1,0 +1,179 @@
+"""What every route works with: the models, the keys, the counts, and one turn of one caller with one model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack, aclosing
+from typing import Any, TypeVar
+
+from fastapi import Request
+
+from sibao.core.prices import Price
+from sibao.core.types import Completion, Delta, GenerateOptions, Usage
+from sibao.server.counters import Counters
+from sibao.server.desk import Asked
+from sibao.server.errors import Refused, gemini_key
+from sibao.server.hall import Guest, Hall
+from sibao.server.keys import Caller, Keys
+from sibao.server.options import ServeOptions
+
+T = TypeVar("T")
+GONE = 499
+"""nginx's status for a client that went away; nobody reads it but the log."""
+
+
+class Service:
+    """One server's state."""
+
+    def __init__(self, options: ServeOptions) -> None:
+        self.options = options
+        self.hall, self.keys, self.counters = Hall(options), Keys(options.keys), Counters()
+        self.draining = False
+
+    def caller(self, request: Request) -> Caller:
+        """Who asks.
+
+        Raises:
+            Refused: a key is missing or not known.
+        """
+        bearer = request.headers.get("authorization", "")
+        key = bearer[7:].strip() if bearer[:7].lower() == "bearer " else gemini_key(request)
+        caller = self.keys.caller(key)
+        request.scope.setdefault("audit", {})["key"] = caller.name
+        return caller
+
+    async def turn(self, request: Request, model: str | None) -> Turn:
+        """A model for this request. ``close`` it, or use it with ``async with``.
+
+        Raises:
+            Refused: a limit is reached. UnknownName: the model is not served. ModelError: it cannot be loaded.
+        """
+        caller = self.caller(request)
+        caller.admit()
+        stack = AsyncExitStack()
+        guest = await until_gone(request, stack.enter_async_context(self.hall.visit(model)))
+        request.scope.setdefault("audit", {})["model"] = guest.entry.id
+        return Turn(self, request, caller, guest, stack)
+
+
+class Turn:
+    """One caller's use of one model."""
+
+    def __init__(self, service: Service, request: Request, caller: Caller, guest: Guest, stack: AsyncExitStack) -> None:
+        self.service, self.request, self.caller, self.guest = service, request, caller, guest
+        self._stack = stack
+        self.model = guest.entry.id
+
+    async def __aenter__(self) -> Turn:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Leave the model to others."""
+        await self._stack.aclose()
+
+    async def complete(self, asked: Sequence[tuple[Asked, GenerateOptions]]) -> list[Completion]:
+        """All answers, in order, worked on together. A client that goes away ends them.
+
+        Raises:
+            Refused: it took too long (504), or the client has gone. SibaoError: what the model raises.
+        """
+        seconds = self.service.options.seconds
+        work = [self.guest.desk.complete(prompt, self.guest.options(options), seconds) for prompt, options in asked]
+        found = await until_gone(self.request, _all(work))
+        for completion in found:
+            self.record(completion)
+        return found
+
+    async def stream(self, prompt: Asked, options: GenerateOptions) -> AsyncGenerator[Delta]:
+        """The pieces of an answer; the first has been waited for, so that what is refused raises here.
+
+        Raises:
+            Refused: it took too long, or the client has gone. SibaoError: what the model raises.
+        """
+        pieces = self.guest.desk.stream(prompt, self.guest.options(options), self.service.options.seconds)
+        first = await until_gone(self.request, anext(pieces))
+        return self._going_on(first, pieces)
+
+    async def _going_on(self, first: Delta, pieces: AsyncGenerator[Delta]) -> AsyncGenerator[Delta]:
+        async with aclosing(pieces):
+            delta = first
+            while True:
+                if delta.completion is not None:
+                    self.record(delta.completion)
+                yield delta
+                if delta.completion is not None:
+                    return
+                try:
+                    delta = await anext(pieces)
+                except TimeoutError:
+                    raise _late(self.service.options.seconds) from None
+
+    async def in_thread(self, call: Callable[..., T], *values: Any) -> T:
+        """A call that computes, in a thread; the answer is waited for even if the client has gone."""
+        return await asyncio.to_thread(call, *values)
+
+    def record(self, completion: Completion) -> None:
+        """Count an answer."""
+        self.count(completion.usage, completion.first_token_seconds)
+
+    def count(self, usage: Usage, first_token_seconds: float = 0.0) -> None:
+        """Count tokens, for the key's limits, the counters and the log."""
+        price: Price | None = getattr(self.guest.model, "price", None)
+        cost = 0.0 if price is None else price.cost(usage, usage.cached_tokens)
+        self.caller.used(usage.prompt_tokens + usage.completion_tokens, cost)
+        self.service.counters.answered(self.model, usage, first_token_seconds)
+        audit = self.request.scope.setdefault("audit", {})
+        for name in ("prompt_tokens", "completion_tokens"):
+            audit[name] = audit.get(name, 0) + getattr(usage, name)
+
+
+def service_of(request: Request) -> Service:
+    """The server's state, as a dependency of routes."""
+    service: Service = request.app.state.service
+    return service
+
+
+async def _all(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """Results in order; where one fails the others end."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one) for one in work]
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+    return [task.result() for task in tasks]
+
+
+async def until_gone(request: Request, work: Awaitable[T]) -> T:
+    """What it gives; given up when the client goes away.
+
+    Raises:
+        Refused: the client has gone, or it took too long.
+    """
+    task, gone = asyncio.ensure_future(work), asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise Refused(GONE, "the client has gone")
+        return task.result()
+    except TimeoutError:
+        raise _late(request.app.state.service.options.seconds) from None
+    finally:
+        for one in (task, gone):
+            if not one.done():
+                one.cancel()
+                await asyncio.wait({one})
+
+
+def _late(seconds: float) -> Refused:
+    return Refused(
+        504, f"the answer was not ready after {seconds:g} s", hint="ask for fewer tokens, or raise --timeout"
+    )
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        continue
