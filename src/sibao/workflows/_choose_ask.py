@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, Protocol
 
 from sibao.choosing.limits import Limits
 from sibao.choosing.race_result import Plan
@@ -16,6 +16,18 @@ PROBE = 5
 RACED_ON = {"translate": "chrf", "summarize": "rougel", "answer": "f1"}
 """The metric of a task's race where it is not the task's first: one that a single row has a sensible value of."""
 LEVEL = 0.95
+Stage = Literal["open", "race"]
+
+
+class Watch(Protocol):
+    """Is told how a choice goes on."""
+
+    def __call__(self, stage: Stage, name: str, done: int, total: int) -> None:
+        """``open``: model ``done`` of ``total`` is loaded and answers its first rows; ``race``: it has answered so many rows."""
+
+
+def unwatched(stage: Stage, name: str, done: int, total: int) -> None:
+    """Nobody is told."""
 
 
 @dataclass(frozen=True)

@@ -22,16 +22,18 @@ CONTEXT = 2048
 
 @dataclass(frozen=True)
 class Candidate:
-    """A model in one precision. ``price`` overrides the catalogue's."""
+    """A model in one precision. ``price`` overrides the catalogue's; ``called`` is shown in place of ``name``."""
 
     name: str
     precision: str = "auto"
     price: Price | None = None
+    called: str = ""
 
     @property
     def label(self) -> str:
         """What it is called in tables: precision is an option, never part of a name."""
-        return self.name if self.precision == "auto" else f"{self.name} ({self.precision})"
+        called = self.called or self.name
+        return called if self.precision == "auto" else f"{called} ({self.precision})"
 
 
 def known_cells(candidate: Candidate, catalogue: Catalogue) -> dict[str, Cell]:
@@ -130,14 +132,15 @@ def suggestions(known: Catalogue, task: str) -> tuple[Candidate, ...]:
     Raises:
         BadInput: fewer than two.
     """
-    found = tuple(Candidate(e.name) for e in known if task in e.tasks and not e.remote and _is_here(e.name))
+    found = tuple(Candidate(e.name) for e in known if task in e.tasks and not e.remote and is_here(e.name))
     if len(found) < 2:
         here = ", ".join(c.name for c in found) or "none"
         raise BadInput(f"a choice needs two models or more; on this machine are {here}", hint="name them with --model")
     return found
 
 
-def _is_here(name: str) -> bool:
+def is_here(name: str) -> bool:
+    """Whether a model of the catalogue can be opened without a network."""
     from huggingface_hub import try_to_load_from_cache
 
     from sibao.models.names import MINI

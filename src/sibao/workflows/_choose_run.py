@@ -13,7 +13,7 @@ from sibao.choosing.race_result import RaceResult
 from sibao.core.errors import BadInput, SibaoError
 from sibao.core.progress import progress
 from sibao.providers.load import local_name
-from sibao.workflows._choose_ask import LEVEL, PROBE, Ask
+from sibao.workflows._choose_ask import LEVEL, PROBE, Ask, Watch, unwatched
 from sibao.workflows._choose_cells import Candidate, closed, refuse_crowd
 from sibao.workflows._choose_entrant import RACE, Entrant, Work, quality_cell
 from sibao.workflows._models import Opening, open_model, price_of
@@ -29,14 +29,16 @@ class Lineup:
     others: dict[str, Cells]
     excluded: list[Exclusion]
     entrants: dict[str, Entrant] = field(default_factory=dict)
+    watch: Watch = unwatched
 
     def run(self, candidates: Sequence[Candidate], *, quiet: bool, today: date) -> RaceResult | None:
         """Open, race and measure. None where fewer than two are left to race."""
         refuse_crowd(self.table)
         rows = len(self.work.items)
         first = row_order(rows, self.ask.plan.seed)[: self.ask.plan.most or rows][:PROBE]
-        for candidate in candidates:
+        for place, candidate in enumerate(candidates, start=1):
             if candidate.label in self.table:
+                self.watch("open", candidate.label, place, len(candidates))
                 self._take(candidate, first)
         result = self._race(quiet) if len(self.table) > 1 else None
         for name in self.table:
@@ -84,10 +86,12 @@ class Lineup:
         plan, rows = self.ask.plan, len(self.work.items)
         total = len(self.table) * min(rows, plan.most or rows)
         with progress(total, "race", unit="answer", quiet=quiet) as bar:
-            return race(
-                list(self.table), lambda name, rows: self.entrants[name].reply(rows), rows, plan,
-                lambda name, rows: bar.advance(rows, last=name),
-            )  # fmt: skip
+
+            def told(name: str, answered: int) -> None:
+                bar.advance(answered, last=name)
+                self.watch("race", name, len(self.entrants[name].done), min(rows, plan.most or rows))
+
+            return race(list(self.table), lambda name, rows: self.entrants[name].reply(rows), rows, plan, told)
 
     def _measured(self, name: str, result: RaceResult | None, today: date) -> Cells:
         """A candidate's cells with what the race has measured."""

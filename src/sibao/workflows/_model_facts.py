@@ -47,16 +47,16 @@ def _millions(count: int) -> str:
 
 
 def facts_of(name: str, model: Any) -> Facts:
-    """Facts of a model that is open."""
+    """Facts of a model that is open; ``model`` may be None where it is not."""
     if (own := local_name(name)) is not None:
         return _of_folder(own, model)
     from sibao.choosing.catalogue import catalogue
 
-    entry = catalogue().find(name)
+    entry, held = catalogue().find(name), getattr(model, "context", None)
     if entry is None:
-        return Facts(context=model.context, source="the provider")
+        return Facts(context=held, source="the provider")
     return Facts(
-        entry.family, entry.parameters, entry.active or entry.parameters, None, entry.context or model.context,
+        entry.family, entry.parameters, entry.active or entry.parameters, None, entry.context or held,
         entry.licence, tuple(entry.languages), f"catalogue: {entry.source}",
     )  # fmt: skip
 

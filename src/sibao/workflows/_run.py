@@ -20,6 +20,7 @@ from sibao.training import checkpoint
 from sibao.training.callbacks import Bar, Callback, JsonlLog, TensorBoard
 from sibao.training.loop import Job, Outcome, train
 from sibao.training.recipe import Recipe, parse_recipe
+from sibao.workflows._presence import present
 
 RECIPE, LOG, CHECKPOINTS, MODEL = "recipe.json", "log.jsonl", "checkpoints", "model"
 
@@ -78,12 +79,17 @@ class RunRecord:
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
-        """An error in the block marks the run as failed, with the message."""
-        try:
-            yield
-        except BaseException as error:
-            self.finish("failed", message=error.message if isinstance(error, SibaoError) else repr(error))
-            raise
+        """This process is the run's; an error in the block marks the run as failed, with the message.
+
+        Raises:
+            BadInput: another process trains it. Its record stays as it is.
+        """
+        with present(runs_dir() / self.id):
+            try:
+                yield
+            except BaseException as error:
+                self.finish("failed", message=error.message if isinstance(error, SibaoError) else repr(error))
+                raise
 
 
 def find_run(run: str) -> tuple[str, Path]:

@@ -13,7 +13,7 @@ from sibao.core.errors import BadInput, SibaoError
 from sibao.core.types import GenerateOptions, Language
 from sibao.store import runs
 from sibao.tasks.base import load_task
-from sibao.workflows._choose_ask import LEVEL, RACED_ON, Ask
+from sibao.workflows._choose_ask import LEVEL, RACED_ON, Ask, Watch, unwatched
 from sibao.workflows._choose_cells import limited, suggestions
 from sibao.workflows._choose_entrant import Purse, Work
 from sibao.workflows._choose_record import record
@@ -22,7 +22,7 @@ from sibao.workflows._choose_rows import items_of, language_of, need_of, read_ro
 from sibao.workflows._choose_run import Lineup
 
 
-def choose(ask: Ask, *, quiet: bool = False, today: date | None = None) -> Choice:
+def choose(ask: Ask, *, quiet: bool = False, today: date | None = None, watch: Watch = unwatched) -> Choice:
     """Choose among models. Bad rows, unknown metrics and weights are refused before any model is opened.
 
     Raises:
@@ -48,6 +48,7 @@ def choose(ask: Ask, *, quiet: bool = False, today: date | None = None) -> Choic
         known,
         quiet,
         today,
+        watch,
     )
 
 
@@ -65,10 +66,12 @@ def _advised(ask: Ask, need: Need, known: Catalogue, language: Language, today: 
     return Choice(need, "", table, others, excluded, pick, advice=sections, language=language)
 
 
-def _raced(ask: Ask, empty: Choice, work: Work, known: Catalogue, quiet: bool, today: date | None) -> Choice:
+def _raced(
+    ask: Ask, empty: Choice, work: Work, known: Catalogue, quiet: bool, today: date | None, watch: Watch
+) -> Choice:
     """With rows: limits, the race, the pick; recorded as a run of the store."""
     early = replace(ask.limits, max_latency=None, budget=None)  # these two are measured
-    running = Lineup(ask, work, *limited(ask.candidates, early, known))
+    running = Lineup(ask, work, *limited(ask.candidates, early, known), watch=watch)
     run = runs.create_run(
         "choose", ", ".join(c.label for c in ask.candidates), ask.recipe(empty.need.task, work.metric)
     )

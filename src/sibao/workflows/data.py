@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -28,6 +29,26 @@ from sibao.workflows._rows import Done, Job, Numbered, run
 SMALL = 16 << 20
 """Bytes of input below which starting processes takes longer than the work."""
 Paths = Path | str | Iterable[Path | str]
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Rows at most (good and bad ones), and whether no progress is shown."""
+
+    most: int | None = None
+    quiet: bool = False
+
+    def check(self, report: DataReport) -> None:
+        """Refuse what holds more.
+
+        Raises:
+            BadInput: with the number.
+        """
+        if self.most is not None and report.rows + report.bad_rows > self.most:
+            raise BadInput(
+                f"more than {self.most:,} rows",
+                hint="sibao data inspect FILE looks at files of any size; or take a part",
+            )
 
 
 def prepare(
@@ -67,10 +88,22 @@ def prepare(
     return report
 
 
-def inspect(paths: Paths, *, tokenizer: Encoder | None = None, workers: int | None = None) -> DataReport:
-    """What the files hold as Sibao understands them, duplicates and bad rows counted; nothing is changed or written."""
+def inspect(
+    paths: Paths,
+    *,
+    tokenizer: Encoder | None = None,
+    workers: int | None = None,
+    most: int | None = None,
+    quiet: bool = False,
+) -> DataReport:
+    """What the files hold as Sibao understands them, duplicates and bad rows counted; nothing is changed or written.
+
+    Raises:
+        BadInput: more than ``most`` rows, where that is given.
+    """
     report = DataReport()
-    _pass(expand(paths), report, Job(None, DedupOptions(), tokenizer), workers, "report", None)
+    job = Job(None, DedupOptions(), tokenizer)
+    _pass(expand(paths), report, job, workers, "report", None, Bounds(most, quiet))
     return report
 
 
@@ -81,6 +114,7 @@ def _pass(
     workers: int | None,
     on_bad: OnBad,
     write: Callable[[Done], None] | None,
+    bounds: Bounds = Bounds(),
 ) -> None:
     """Once through all files. Deduplication is the only step that needs the order, and runs here."""
     began = time.monotonic()
@@ -90,11 +124,12 @@ def _pass(
     sizes = [file.stat().st_size for file in files if str(file) != "-"]
     known = len(sizes) == len(files)
     unit, scale = ("MB", 1e6) if sum(sizes) >= 1e6 else ("byte", 1)
-    with progress(sum(sizes) / scale if known else None, "reading", unit=unit) as bar:
+    with progress(sum(sizes) / scale if known else None, "reading", unit=unit, quiet=bounds.quiet) as bar:
         rows = _numbered(files, on_bad, report, lambda size: bar.advance(size / scale))
         for batch in run(job, rows, _workers(workers, sum(sizes) if known else SMALL)):
             for done in batch:
                 _count(done, report, seen, on_bad, write)
+            bounds.check(report)
             bar.update(documents=report.rows)
     if seen:
         report.exact_duplicates, report.near_duplicates = seen.counts.exact, seen.counts.near

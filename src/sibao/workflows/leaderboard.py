@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sibao.core.errors import UnknownName
+from sibao.core.types import Language
 from sibao.evaluation.board import Board, Entry, Place, boards
 from sibao.evaluation.exchange import Problem
 from sibao.store.published import Published, forget_published, replace_published, sources
@@ -117,13 +118,13 @@ def export_results(form: Form, output: str | Path, choice: Choice | None = None)
     return write_files(form, Path(output).expanduser(), results)
 
 
-def to_json(tables: Sequence[Board]) -> list[dict[str, Any]]:
-    """All tables as plain data."""
+def to_json(tables: Sequence[Board], language: Language = "en") -> list[dict[str, Any]]:
+    """All tables as plain data, their remarks in one language."""
     return [
         {
             "task": b.task, "dataset": b.dataset, "subset": b.subset, "metric": b.metric, "signature": b.how,
             "better": b.direction.which, "better_known": b.direction.known, "ideal": b.direction.ideal, "level": b.level,
-            "apart": [words["en"] for words in b.apart], "cautions": [words["en"] for words in b.cautions],
+            "apart": [words[language] for words in b.apart], "cautions": [words[language] for words in b.cautions],
             "rows": [_place(place) for place in b.places],
         }
         for b in tables

@@ -55,12 +55,14 @@ def scorecard(model: str, asked: CardAsk | None = None, *, quiet: bool = False) 
     for suite in suites:
         run = _stored(model, suite, asked)
         if run is not None:
-            cells += cells_of(suite.name, scores_of(run.id), _about(suite), run.id, _day(run.finished or run.started))
+            cells += cells_of(
+                suite.name, scores_of(run.id), about_suite(suite), run.id, day(run.finished or run.started)
+            )
     cells += _machine_side(model, asked) if asked.speed else []
     order = list(SECTIONS)
     cells.sort(key=lambda cell: order.index(cell.section))
     here = machine()
-    return Scorecard(model, asked.precision, f"{here.cpu}, {here.cores} cores", _day(None), tuple(cells))
+    return Scorecard(model, asked.precision, f"{here.cpu}, {here.cores} cores", day(None), tuple(cells))
 
 
 def _at_hand(asked: CardAsk) -> list[str]:
@@ -85,7 +87,8 @@ def _stored(model: str, suite: Suite, asked: CardAsk) -> Run | None:
     return None
 
 
-def _about(suite: Suite) -> About:
+def about_suite(suite: Suite) -> About:
+    """What a suite says of its scores."""
     better = "" if suite.ideal is not None else "higher" if suite.higher_is_better else "lower"
     return About(suite.area, suite.headline, better, suite.ideal, dict(suite.caveat))
 
@@ -95,7 +98,7 @@ def _machine_side(model: str, asked: CardAsk) -> list[Cell]:
     opened = open_model(model, Opening(asked.precision, cache=False))
     try:
         facts = facts_of(model, opened.bare)
-        cells = [_fact(name, value, facts) for name, value in facts.words().items()]
+        cells = facts_cells(facts)
         local = opened.meter is not None and opened.meter.price.input_per_million == 0
         if hasattr(opened.bare, "stream"):
             cells += _speed(measure_speed(opened), local, facts)
@@ -109,7 +112,7 @@ def _machine_side(model: str, asked: CardAsk) -> list[Cell]:
                     "MiB",
                     better="lower",
                     source=source,
-                    date=_day(None),
+                    date=day(None),
                 )
             )
         return cells + _price(opened)
@@ -117,8 +120,12 @@ def _machine_side(model: str, asked: CardAsk) -> list[Cell]:
         opened.close()
 
 
-def _fact(name: str, value: str | float, facts: Facts) -> Cell:
-    return Cell("facts", name, value, source=facts.source, date=_day(None), kind="stated")
+def facts_cells(facts: Facts) -> list[Cell]:
+    """Facts as cells."""
+    return [
+        Cell("facts", name, value, source=facts.source, date=day(None), kind="stated")
+        for name, value in facts.words().items()
+    ]
 
 
 def _speed(found: Measured, local: bool, facts: Facts) -> list[Cell]:
@@ -127,7 +134,7 @@ def _speed(found: Measured, local: bool, facts: Facts) -> list[Cell]:
     def cell(name: str, figure: Figure, unit: str, better: str) -> Cell:
         return Cell(
             "speed", name, figure.median, unit, figure.low, figure.high, n=figure.samples, better=better, source=how,
-            date=_day(None),
+            date=day(None),
         )  # fmt: skip
 
     cells = [
@@ -139,14 +146,14 @@ def _speed(found: Measured, local: bool, facts: Facts) -> list[Cell]:
         kind: Kind = "measured" if found.energy_kind == "measured" else "estimated"
         return [*cells, Cell(
             "cost", f"energy, {kind}", found.joules_per_token, "J/token", better="lower", kind=kind, source=found.energy_source,
-            date=_day(None),
+            date=day(None),
         )]  # fmt: skip
     if facts.active is None:
         return cells
     guess = api_energy(1, facts.active, facts.parameters)
     estimate = Cell(
         "cost", "energy, estimated", guess.kwh * 3.6e6, "J/token", better="lower", kind="estimated", source=API_SOURCE,
-        date=_day(None),
+        date=day(None),
     )  # fmt: skip
     return [*cells, estimate]
 
@@ -165,6 +172,7 @@ def _price(opened: Opened) -> list[Cell]:
     ]
 
 
-def _day(seconds: float | None) -> str:
+def day(seconds: float | None) -> str:
+    """ISO date of a time in seconds since 1970; None is now."""
     now = datetime.now(UTC) if seconds is None else datetime.fromtimestamp(seconds, UTC)
     return now.strftime("%Y-%m-%d")
