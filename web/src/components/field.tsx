@@ -76,7 +76,7 @@ export function TextField(props: TextProps) {
       {(ids) => (
         <input
           {...ids}
-          type={props.type ?? "text"}
+          type={(props.type ?? "text") as "text"}
           value={props.value}
           placeholder={props.placeholder}
           disabled={props.disabled}

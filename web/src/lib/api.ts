@@ -59,13 +59,13 @@ export const get = <T>(path: string, signal?: AbortSignal) => request<T>(path, {
 export const post = <T>(path: string, json: unknown, signal?: AbortSignal) => request<T>(path, { json, signal });
 
 /** The events of a streamed answer, each its parsed JSON; ends at `[DONE]` or the end of the stream. */
-export async function* stream<T>(path: string, json: unknown, signal: AbortSignal): AsyncGenerator<T> {
+export async function* stream<T>(path: string, json: unknown, signal: AbortSignal): AsyncGenerator<Awaited<T>> {
   const answer = await send(path, { json, signal });
   if (!answer.body) throw new ApiError(say(WORDS).broken(answer.status), "", answer.status);
   try {
     for await (const data of events(answer.body)) {
       if (data === "[DONE]") return;
-      const event = JSON.parse(data) as T & { error?: unknown };
+      const event = JSON.parse(data) as Awaited<T> & { error?: unknown };
       if (event.error) throw fromBody(event, answer.status);
       yield event;
     }
