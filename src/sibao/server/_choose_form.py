@@ -53,7 +53,7 @@ class ChooseForm(Json):
     models: list[ChooseModel] = Field(
         [], max_length=MOST_MODELS, description="Candidates; none: those of the catalogue that are here."
     )
-    limits: ChooseLimits = Field(default_factory=ChooseLimits, description="Hard limits.")
+    limits: ChooseLimits = Field(default_factory=lambda: ChooseLimits.model_validate({}), description="Hard limits.")
     weights: dict[str, float] = Field(
         {}, description="What decides among equals: quality, cost, latency, speed, memory, parameters, energy."
     )

@@ -7,17 +7,20 @@ import json
 import time
 from collections.abc import AsyncIterator
 from functools import partial
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from anyio import to_thread
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
-from sibao.server._run_schema import Points, RunDetail, Runs, RunSummary
+from sibao.server._run_schema import CurvesOut, EvalPoint, Points, RunDetail, Runs, RunSummary, StepPoint
 from sibao.server.service import Service, service_of
 from sibao.store.values import plain
 from sibao.workflows._schema_base import Json
+
+if TYPE_CHECKING:
+    from sibao.workflows.run_curves import Cursor, Curves
 
 router = APIRouter(prefix="/api/runs", tags=["rooms"])
 RunId = Annotated[str, Path(pattern="^r[0-9a-z]{3,15}$", description="A run's whole id.")]
@@ -87,7 +90,7 @@ async def events(request: Request, run: RunId, after: Annotated[str, Query(max_l
     return StreamingResponse(_events(run, cursor, service_of(request)), media_type="text/event-stream", headers=headers)
 
 
-async def _events(run: str, cursor: Any, service: Service) -> AsyncIterator[str]:
+async def _events(run: str, cursor: Cursor, service: Service) -> AsyncIterator[str]:
     ends, said = time.monotonic() + STREAM_SECONDS, ""
     while True:
         points = await to_thread.run_sync(partial(_news, run, cursor))
@@ -102,15 +105,12 @@ async def _events(run: str, cursor: Any, service: Service) -> AsyncIterator[str]
         await asyncio.sleep(LOOK_SECONDS)
 
 
-def _news(run: str, cursor: Any) -> dict[str, Any]:
-    from sibao.workflows.run_curves import read_curves, thinned
+def _news(run: str, cursor: Cursor) -> dict[str, Any]:
+    from sibao.workflows.run_curves import read_curves
 
     summary = _summary(run)  # first: what is logged between the two readings is then not missed
     found = read_curves(run, cursor)
-    points = Points(
-        run=summary, cursor=str(found.cursor), anew=found.anew,
-        steps=thinned(found.steps, MOST_POINTS), evals=thinned(found.evals, MOST_POINTS),
-    )  # fmt: skip
+    points = Points(run=summary, cursor=str(found.cursor), anew=found.anew, **_curves(found).__dict__)
     return {**points.model_dump(), "next": found.cursor}
 
 
@@ -124,14 +124,20 @@ def _summary(run: str) -> RunSummary:
 def _detail(run: str) -> RunDetail:
     from sibao.store.runs import get_run, scores_of
     from sibao.workflows.run_control import last_words, standing
-    from sibao.workflows.run_curves import read_curves, thinned
+    from sibao.workflows.run_curves import read_curves
 
     found = get_run(run)
     now, curves = standing(found), read_curves(found.id)
     scores = plain([score.to_json() for score in scores_of(found.id)])
     return RunDetail(
         **RunSummary.of(now).model_dump(), recipe=plain(found.recipe), result=plain(found.result), scores=scores,
-        run_version=found.version, cursor=str(curves.cursor), points=len(curves.steps),
-        curves={"steps": thinned(curves.steps, MOST_POINTS), "evals": thinned(curves.evals, MOST_POINTS)},
+        run_version=found.version, cursor=str(curves.cursor), points=len(curves.steps), curves=_curves(curves),
         words=last_words(found.id) if now.state in ("failed", "interrupted") else "",
     )  # fmt: skip
+
+
+def _curves(found: Curves) -> CurvesOut:
+    from sibao.workflows.run_curves import thinned
+
+    steps, evals = thinned(found.steps, MOST_POINTS), thinned(found.evals, MOST_POINTS)
+    return CurvesOut(steps=[StepPoint(**one) for one in steps], evals=[EvalPoint(**one) for one in evals])

@@ -75,5 +75,6 @@ def leaderboard(
     Names choose figures, whole or in part; `own` leaves out what was imported; `language` is that of remarks."""
     from sibao.workflows.leaderboard import Choice, leaderboard, to_json
 
-    named = [tuple(names or ()) for names in (suite, task, dataset, metric, model)]
-    return Boards(tables=[BoardTable(**table) for table in to_json(leaderboard(Choice(*named, own=own)), language)])
+    suites, tasks, datasets, metrics, models = (tuple(names or ()) for names in (suite, task, dataset, metric, model))
+    found = leaderboard(Choice(suites, tasks, datasets, metrics, models, own))
+    return Boards(tables=[BoardTable(**table) for table in to_json(found, language)])
