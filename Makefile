@@ -1,5 +1,5 @@
 # Everything a person runs here. `make demo` and `make test` set up all they need by themselves.
-.PHONY: demo test test-all lint bench bench-peers docs system clean
+.PHONY: demo test test-all lint bench bench-peers docs web system clean
 SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
@@ -41,8 +41,11 @@ docs: .venv/dev ## rewrite the generated documents
 	$(BIN)/python -m sibao.cli.reference docs
 	$(BIN)/python -m sibao.cli._recipe_docs docs
 
+web: ## the web page's bundle (needs Node); it is committed, so that serving needs none
+	cd web && npm ci --no-audit --no-fund && npm run build
+
 system: ## Debian packages that some tests need (root only)
 	sh scripts/system.sh
 
 clean:
-	rm -rf .venv build dist
+	rm -rf .venv build dist web/node_modules

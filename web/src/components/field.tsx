@@ -27,6 +27,8 @@ export interface AreaProps extends Base {
   rows?: number;
   lang?: string;
   onKeyDown?: (event: KeyboardEvent) => void;
+  /** It opens with the cursor in it. */
+  focus?: boolean;
 }
 
 export interface NumberProps extends Base {
@@ -103,10 +105,16 @@ export function TextArea(props: AreaProps) {
           lang={props.lang}
           onInput={(event) => props.onInput(event.currentTarget.value)}
           onKeyDown={props.onKeyDown}
+          ref={props.focus ? takeFocus : undefined}
         />
       )}
     </Field>
   );
+}
+
+function takeFocus(field: HTMLTextAreaElement | null): void {
+  field?.focus();
+  field?.setSelectionRange(field.value.length, field.value.length);
 }
 
 export function NumberField(props: NumberProps) {

@@ -3,8 +3,8 @@ import { useValue, value } from "./value";
 
 export type Language = "zh" | "en";
 
-/** A text, or a function of numbers and names that gives one. */
-type Entry = string | ((...values: never[]) => string);
+/** A text, several, or a function of numbers and names that gives one. */
+type Entry = string | readonly string[] | ((...values: never[]) => string);
 type Same<T> = { [K in keyof T]: T[K] extends string ? string : T[K] };
 
 /** One room's words: the compiler sees that both languages have all of them. */

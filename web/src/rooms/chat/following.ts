@@ -1,0 +1,22 @@
+import { useEffect, useRef } from "preact/hooks";
+
+const NEAR = 160; // pixels from the end within which the reader is taken to follow
+
+/** Keeps the end of a growing text in sight, unless the reader has scrolled up. */
+export function useFollowing(on: boolean, text: string): void {
+  const following = useRef(true);
+  useEffect(() => {
+    const page = document.documentElement;
+    const look = () => {
+      following.current = page.scrollHeight - page.scrollTop - page.clientHeight < NEAR;
+    };
+    addEventListener("scroll", look, { passive: true });
+    return () => removeEventListener("scroll", look);
+  }, []);
+  useEffect(() => {
+    if (on) following.current = true; // who sends wants to see the answer
+  }, [on]);
+  useEffect(() => {
+    if (on && following.current) scrollTo(0, document.documentElement.scrollHeight);
+  }, [on, text]);
+}
