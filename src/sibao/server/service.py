@@ -72,8 +72,12 @@ class Turn:
         await self.close()
 
     async def close(self) -> None:
-        """Leave the model to others."""
+        """End what still streams and leave the model to others."""
         await self._stack.aclose()
+
+    def handed_on(self) -> Turn:
+        """The same turn for another owner, who closes it; closing this one does nothing then."""
+        return Turn(self.service, self.request, self.caller, self.guest, self._stack.pop_all())
 
     async def complete(self, asked: Sequence[tuple[Asked, GenerateOptions]]) -> list[Completion]:
         """All answers, in order, worked on together. A client that goes away ends them.
@@ -89,14 +93,18 @@ class Turn:
         return found
 
     async def stream(self, prompt: Asked, options: GenerateOptions) -> AsyncGenerator[Delta]:
-        """The pieces of an answer; the first has been waited for, so that what is refused raises here.
+        """The pieces of an answer; the first has been waited for, so that what is refused raises here. Closing the turn ends
+        them.
 
         Raises:
             Refused: it took too long, or the client has gone. SibaoError: what the model raises.
         """
         pieces = self.guest.desk.stream(prompt, self.guest.options(options), self.service.options.seconds)
+        self._stack.push_async_callback(pieces.aclose)
         first = await until_gone(self.request, anext(pieces))
-        return self._going_on(first, pieces)
+        going = self._going_on(first, pieces)
+        self._stack.push_async_callback(going.aclose)
+        return going
 
     async def _going_on(self, first: Delta, pieces: AsyncGenerator[Delta]) -> AsyncGenerator[Delta]:
         async with aclosing(pieces):

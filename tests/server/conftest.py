@@ -1,0 +1,15 @@
+"""A server that all tests of the session speak to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from tests.serving import Served, serving
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One server for all tests of a session: ``mini`` and ``echo``, no keys. Leave it as it is."""
+    with serving(tmp_path_factory.mktemp("home")) as server:
+        yield server
