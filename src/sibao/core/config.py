@@ -39,6 +39,8 @@ class Settings:
     language: str = "auto"
     suites: str = ""  # folder with the published files of evaluation suites
     debug: bool = False  # show the traceback of every error
+    remote_timeout: float = 600.0  # seconds that a hosted model has for one answer, all tries together
+    remote_retries: int = 4  # how often a request to a hosted model is sent again after what may pass
     energy_watts_per_core: float = 10.0
     energy_watts_base: float = 5.0
     grid_grams_per_kwh: float = 473.0
@@ -50,6 +52,10 @@ class Settings:
             raise ConfigError(f"threads is {self.threads}, wanted 1 or more")
         if self.language not in LANGUAGES:
             raise ConfigError(f"language is {self.language!r}, wanted one of {', '.join(LANGUAGES)}")
+        if not 0 < self.remote_timeout <= 86_400:
+            raise ConfigError(f"remote_timeout is {self.remote_timeout}, wanted seconds above 0, at most a day")
+        if not 0 <= self.remote_retries <= 100:
+            raise ConfigError(f"remote_retries is {self.remote_retries}, wanted 0 to 100")
         for name in ("energy_watts_per_core", "energy_watts_base", "grid_grams_per_kwh"):
             if not 0 <= getattr(self, name) < 1e6:
                 raise ConfigError(f"{name} is {getattr(self, name)}, wanted a number from 0 to a million")

@@ -24,8 +24,9 @@ class Price:
     date: str = ""
     source: str = ""
 
-    def cost(self, usage: Usage, cached_tokens: int = 0) -> float:
-        """What a usage costs; ``cached_tokens`` of its prompt were read from the cache."""
+    def cost(self, usage: Usage, cached_tokens: int | None = None) -> float:
+        """What a usage costs; ``cached_tokens`` of its prompt (None: as many as it says) were read from the cache."""
+        cached_tokens = usage.cached_tokens if cached_tokens is None else cached_tokens
         cached = self.input_per_million if self.cached_per_million is None else self.cached_per_million
         read = (usage.prompt_tokens - cached_tokens) * self.input_per_million + cached_tokens * cached
         return (read + usage.completion_tokens * self.output_per_million) / MILLION

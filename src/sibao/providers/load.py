@@ -1,7 +1,8 @@
 """From a model's name to a model: the file of this package that is named before the colon, else a local folder.
 
 A provider is one file ``providers/<kind>.py`` with ``load(name: str) -> Model``, called with the whole name
-(``mock:echo``). Names without a colon (``mini``, a folder, ``org/name``) run in this process.
+(``mock:echo``, ``http://host:port/v1#NAME``); one that asks over the network has ``place(name)`` besides. Names without a
+colon (``mini``, a folder, ``org/name``) run in this process.
 """
 
 from __future__ import annotations
@@ -26,15 +27,20 @@ if TYPE_CHECKING:
     from sibao.nn.network import Network
     from sibao.nn.seq2seq import Seq2Seq
     from sibao.nn.seq2seq_config import Seq2SeqConfig
+    from sibao.providers._place import Place
     from sibao.text.tokenizer import Tokenizer
 
 log = logging.getLogger("sibao.load")
 _NOT_PROVIDERS = frozenset({"load", "local", "workers"})
+HOSTED = ("openai", "google", "ai21", "http", "https")
+"""Kinds that ask a server."""
+_FILES = {"https": "http"}
+"""Kinds that share another's file."""
 
 
 def providers() -> list[str]:
     """Kinds of providers that a name may begin with."""
-    return [name for name in module_names("sibao.providers") if name not in _NOT_PROVIDERS]
+    return sorted({name for name in module_names("sibao.providers") if name not in _NOT_PROVIDERS} | {*_FILES})
 
 
 def local_name(name: str) -> str | None:
@@ -43,6 +49,23 @@ def local_name(name: str) -> str | None:
     if not colon or Path(name).exists():
         return name
     return rest if kind in ("transformers", "vllm") else None
+
+
+def place_of(name: str) -> Place | None:
+    """Where a hosted model is asked; None for a model that is not hosted.
+
+    Raises:
+        BadInput, ProviderError: an address that is none, or a variable that is missing.
+    """
+    kind, colon, _ = name.partition(":")
+    if not colon or kind not in HOSTED or Path(name).exists():
+        return None
+    found: Place = _file(kind).place(name)
+    return found
+
+
+def _file(kind: str) -> Any:
+    return load_module("sibao.providers", _FILES.get(kind, kind), "provider")
 
 
 @dataclass(frozen=True)
@@ -73,7 +96,7 @@ def load(
 
     Args:
         name: ``mini``, a model folder (it wins over all else), ``org/name`` from the cache, any of these with
-            ``+ADAPTER_FOLDER``, or ``kind:rest`` for another provider.
+            ``+ADAPTER_FOLDER``, ``kind:rest`` for another provider, or ``http://host:port/v1#NAME``.
         precision: of the weights in memory: fp32, bf16, fp16, int8, int4, or auto (whole numbers where the folder holds such,
             the file's own for large models, else fp32). What int8 and int4 make of a model is kept in the cache.
         adapter: folder of a LoRA adapter, as if it stood in the name.
@@ -137,7 +160,7 @@ def _open(name: str, how: How) -> Model:
     if how.adapter is not None or how.precision != "auto" or how.kv_cache != "auto":
         raise BadInput(f"{name!r} does not run in this process", hint="leave out precision, kv_cache and adapter")
     refuse_elsewhere(how.device, how.deterministic, f"{name!r} does not run in this process")
-    model: Model = load_module("sibao.providers", kind, "provider").load(name)
+    model: Model = _file(kind).load(name)
     return model
 
 

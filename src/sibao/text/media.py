@@ -82,7 +82,7 @@ def open_image(source: object) -> Image:
         DataError: no such file, no picture, a format that is not read, too large, or damaged.
         BadInput: a URL that would have to be fetched. MissingPackage: Pillow is not installed.
     """
-    name, data = _bytes(source)
+    name, data = picture_bytes(source)
     try:
         from PIL import Image as Pillow
         from PIL import ImageOps, UnidentifiedImageError
@@ -103,8 +103,12 @@ def open_image(source: object) -> Image:
         raise DataError(f"is a damaged picture: {error}", file=name) from None
 
 
-def _bytes(source: object) -> tuple[str, bytes]:
-    """A name for messages and the content of the file."""
+def picture_bytes(source: object) -> tuple[str, bytes]:
+    """A name for messages and the content of the file, as it lies there.
+
+    Raises:
+        DataError: no such file, or too large. BadInput: a URL that would have to be fetched.
+    """
     if isinstance(source, Mapping):
         source = source.get("bytes") or source.get("path")
     if isinstance(source, bytes | bytearray):

@@ -12,9 +12,9 @@ from sibao.choosing.cells import Cell, Cells, cell_of
 from sibao.choosing.facts import ELSEWHERE, HERE, entry_cells
 from sibao.choosing.limits import Exclusion, Limits, check, lets_companies, shown_bytes
 from sibao.core.config import settings
-from sibao.core.errors import BadInput, ModelError, SibaoError
+from sibao.core.errors import BadInput, ModelError, ProviderError, SibaoError
 from sibao.core.prices import Price
-from sibao.providers.load import local_name
+from sibao.providers.load import local_name, place_of
 
 CONTEXT = 2048
 """Tokens of a request that memory is counted for, or as many as the model holds."""
@@ -46,8 +46,8 @@ def known_cells(candidate: Candidate, catalogue: Catalogue) -> dict[str, Cell]:
     cells = entry_cells(entry) if entry is not None else {}
     if (folder := local_name(candidate.name)) is not None:
         return {**cells, **_own(candidate, folder, entry)}
-    local = candidate.name.startswith(("mock:", "http://localhost", "http://127.0.0.1"))
-    return {"offline": HERE if local else ELSEWHERE, **cells}
+    place = None if candidate.name.startswith("mock:") else place_of(candidate.name)
+    return {"offline": HERE if place is None or place.here else ELSEWHERE, **cells}
 
 
 def _own(candidate: Candidate, name: str, entry: Entry | None) -> dict[str, Cell]:
@@ -114,7 +114,7 @@ def limited(
             try:
                 cells = known_cells(candidate, known)
                 out = check(candidate.label, cells, limits)
-            except ModelError as error:
+            except (ModelError, ProviderError) as error:
                 out = [closed(candidate, error)]
         (others if out else table)[candidate.label] = cells
         excluded += out

@@ -13,7 +13,7 @@ from sibao.core.prices import Price
 from sibao.core.types import Model
 from sibao.evaluation.budget import Metered, metered
 from sibao.evaluation.cached import Cached, cached
-from sibao.providers.load import load, local_name
+from sibao.providers.load import load, local_name, place_of
 
 FREE = Price(0.0, 0.0)
 """What runs on one's own machine costs no money a token; its energy is measured instead."""
@@ -87,6 +87,8 @@ def price_of(name: str) -> Price | None:
     """What the catalogue says a model costs; nothing for those that run here, None where it does not know."""
     if local_name(name) is not None or name.startswith("mock:"):
         return FREE
+    if name.startswith(("http:", "https:")) and (place := place_of(name)) is not None and place.here:
+        return FREE
     from sibao.choosing.catalogue import catalogue
 
     entry = catalogue().find(name)
@@ -110,10 +112,12 @@ def read_price(text: str) -> Price:
 
 def identity_of(name: str, precision: str = "auto") -> str:
     """What a model's answers depend on: its files (names, sizes, times), their precision and this release; for a hosted
-    one its name. Twelve hexadecimal digits behind the name."""
+    one its name and address. Twelve hexadecimal digits behind the name."""
     facts: list[Any] = [name, precision, __version__]
     if (own := local_name(name)) is not None:
         facts += _files(own)
+    elif (place := place_of(name)) is not None:
+        facts.append(place.base)  # the same name at another address is another model
     digest = hashlib.sha256(json.dumps(facts, ensure_ascii=False).encode()).hexdigest()
     return f"{name}#{digest[:12]}"
 

@@ -1,0 +1,277 @@
+"""JSON over HTTP to a hosted model: tries, time-outs and limits; the key goes to its one host and into no message.
+
+A request is sent again after what may pass by itself (see ``_refusals.RETRYABLE``, and broken connections), with back-off
+and full jitter, and only until the first piece of an answer was given out. No redirect is followed: a key and a prompt go
+where the user said, or nowhere.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import httpx2
+
+from sibao import __version__
+from sibao.core.config import settings
+from sibao.core.errors import BadInput, ProviderError, SibaoError
+from sibao.providers._keys import Key
+from sibao.providers._pace import Gate, Policy, asked_wait, jitter, reset_wait
+from sibao.providers._place import Place
+from sibao.providers._refusals import Said, refusal, said
+
+log = logging.getLogger("sibao.remote")
+REFUSAL_BYTES = 64 * 2**10
+"""So much of a refusal's body is read."""
+EVENT_BYTES = 8 * 2**20
+"""The largest piece of a stream."""
+CONNECTIONS = 64
+T = TypeVar("T")
+
+
+class _Again(Exception):
+    """A try that failed in a way that may pass. ``wait``: seconds that the server asked for."""
+
+    def __init__(self, error: SibaoError, wait: float | None = None) -> None:
+        super().__init__(error.message)
+        self.error, self.wait = error, wait
+
+
+class Transport:
+    """Requests to one place. ``who`` names the model in messages."""
+
+    def __init__(self, who: str, place: Place, key: Key, policy: Policy | None = None) -> None:
+        chosen = settings()
+        self.who, self.place, self.key = who, place, key
+        self.policy = policy or Policy(total=chosen.remote_timeout, retries=chosen.remote_retries)
+        self._gate = Gate()
+        key.headers()  # a missing key is told before anything is sent
+        self._client = httpx2.Client(
+            auth=_signer(key), trust_env=not place.here, follow_redirects=False,
+            limits=httpx2.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS),
+            # compressed answers could unpack to any size
+            headers={"User-Agent": f"sibao/{__version__}", "Accept-Encoding": "identity"},
+        )  # fmt: skip
+        weakref.finalize(self, self._client.close)  # idle connections go with the last user
+
+    def json(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The object that the server answers with.
+
+        Raises:
+            ProviderError: it cannot be reached, refuses, or answers in another form. ContextOverflow: the prompt is too long.
+        """
+        return self._patiently(lambda deadline: self._whole(method, path, body, deadline))
+
+    def events(self, path: str, body: dict[str, Any]) -> Iterator[str]:
+        """The data of each event of a stream. Closing the iterator closes the connection, which ends the request.
+
+        Raises:
+            ProviderError: as ``json``; ``retryable`` where the stream broke off.
+        """
+        begun = self._patiently(lambda deadline: self._begun(path, body, deadline))
+        return self._rest(*begun)
+
+    def failed(self, body: str) -> SibaoError:
+        """What an event that tells of a failure means."""
+        told = said(self.key.hide(body))
+        return refusal(self.who, told.status or 500, told, self.key.names)
+
+    def close(self) -> None:
+        """End all waits and connections."""
+        self._gate.close()
+        self._client.close()
+
+    def _patiently(self, attempt: Callable[[float], T]) -> T:
+        deadline = time.monotonic() + self.policy.total
+        number = 0
+        while True:
+            number += 1
+            self._pause(self._gate.left(), deadline)
+            try:
+                return attempt(deadline)
+            except _Again as again:
+                if number > self.policy.retries:
+                    raise again.error from None
+                wait = jitter(number) if again.wait is None else again.wait + jitter(1)
+                if wait > self.policy.most_wait or time.monotonic() + wait > deadline:
+                    raise self._too_long(again, wait) from None
+                log.info("%s; try %d in %.1f s", again.error.message, number + 1, wait)
+                self._pause(wait, deadline)
+
+    def _pause(self, seconds: float, deadline: float) -> None:
+        limit = min(self.policy.most_wait, deadline - time.monotonic())
+        if self._gate.wait(min(seconds, max(0.0, limit))):
+            raise ProviderError(f"{self.who}: the connection was closed")
+
+    def _too_long(self, again: _Again, wait: float) -> SibaoError:
+        if again.wait is not None and isinstance(again.error, ProviderError):
+            again.error.hint = f"the server asks to wait {wait:.0f} s: try again then"
+        return again.error
+
+    def _whole(self, method: str, path: str, body: dict[str, Any] | None, deadline: float) -> dict[str, Any]:
+        response = self._sent(method, path, body, deadline)
+        try:
+            self._must_be(response, "application/json")
+            text = self._guarded(lambda: response.read().decode("utf-8", "replace"), deadline)
+        finally:
+            response.close()
+        return self.parse(text)
+
+    def parse(self, text: str) -> dict[str, Any]:
+        """The object in a text.
+
+        Raises:
+            ProviderError: it is no JSON, or no object.
+        """
+        try:
+            found = json.loads(text)
+        except (ValueError, RecursionError):
+            raise ProviderError(f"{self.who}: the answer is no JSON: {self.key.hide(text[:80])!r}") from None
+        if not isinstance(found, dict):
+            raise ProviderError(f"{self.who}: the answer is a {type(found).__name__}, wanted a JSON object")
+        return found
+
+    def _begun(
+        self, path: str, body: dict[str, Any], deadline: float
+    ) -> tuple[httpx2.Response, Iterator[httpx2.ServerSentEvent], str | None, float]:
+        response = self._sent("POST", path, body, deadline)
+        try:
+            self._must_be(response, "text/event-stream")
+            response.encoding = "utf-8"
+            source = iter(httpx2.EventSource(response, max_event_size=EVENT_BYTES))
+            return response, source, self._next(source, deadline), deadline
+        except BaseException:
+            response.close()
+            raise
+
+    def _rest(
+        self, response: httpx2.Response, source: Iterator[httpx2.ServerSentEvent], first: str | None, deadline: float
+    ) -> Iterator[str]:
+        try:
+            while first is not None:
+                yield first
+                first = self._next(source, deadline)
+        except _Again as broken:
+            raise broken.error from None
+        finally:
+            response.close()
+
+    def _next(self, source: Iterator[httpx2.ServerSentEvent], deadline: float) -> str | None:
+        event = self._guarded(lambda: next(source, None), deadline)
+        return None if event is None else event.data
+
+    def _sent(self, method: str, path: str, body: dict[str, Any] | None, deadline: float) -> httpx2.Response:
+        """A response whose body is not read yet, of status 200 to 299."""
+        content = None if body is None else _written(body)
+        read = max(0.001, min(self.policy.read, deadline - time.monotonic()))
+        request = self._client.build_request(
+            method, self.place.base + path, content=content,
+            headers={} if content is None else {"Content-Type": "application/json"},
+            timeout=httpx2.Timeout(read, connect=min(self.policy.connect, read)),
+        )  # fmt: skip
+        response = self._guarded(lambda: self._client.send(request, stream=True), deadline)
+        response.stream = _Bounded(self.who, response.stream, deadline, self.policy.most_bytes)
+        self._gate.hold(min(reset_wait(response.headers), self.policy.most_wait))
+        if not response.is_success:
+            self._refuse(response)
+        return response
+
+    def _refuse(self, response: httpx2.Response) -> None:
+        told, status = self._told(response), response.status_code
+        if 300 <= status < 400:
+            elsewhere = httpx2.URL(response.headers.get("location", "")).host or "nowhere"
+            raise ProviderError(
+                f"{self.who}: {self.place.host} sends on to {elsewhere} (status {status}), which is not followed",
+                hint="name the right address yourself", status=status,
+            )  # fmt: skip
+        error = refusal(self.who, status, told, self.key.names)
+        wait = asked_wait(response.headers)
+        if error.retryable:
+            raise _Again(error, told.wait if wait is None else wait)
+        raise error
+
+    def _told(self, response: httpx2.Response) -> Said:
+        found = b""
+        try:
+            for chunk in response.iter_raw():
+                found += chunk
+                if len(found) > REFUSAL_BYTES:
+                    break
+        except (httpx2.TransportError, ProviderError):
+            pass  # the status says enough
+        finally:
+            response.close()
+        return said(self.key.hide(found[:REFUSAL_BYTES].decode("utf-8", "replace")))
+
+    def _must_be(self, response: httpx2.Response, kind: str) -> None:
+        got = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if got != kind and not (kind == "application/json" and got.endswith("+json")):
+            raise ProviderError(
+                f"{self.who}: the answer is {got or 'of no type'}, wanted {kind}",
+                hint=f"is {self.place.base} the address of the interface?",
+            )
+
+    def _guarded(self, work: Callable[[], T], deadline: float) -> T:
+        """Work on a connection; what the network does to it is told as something that may pass."""
+        try:
+            return work()
+        except httpx2.SSEError as error:
+            raise ProviderError(f"{self.who}: the stream cannot be read: {error}") from None
+        except httpx2.TransportError as error:
+            why = self._why(error, deadline)
+        except RuntimeError:  # the client was closed while others used it
+            raise ProviderError(f"{self.who}: the connection was closed") from None
+        raise _Again(ProviderError(f"{self.who}: {why}", hint="check the network and the address", retryable=True))
+
+    def _why(self, error: httpx2.TransportError, deadline: float) -> str:
+        if time.monotonic() >= deadline:
+            return f"no whole answer within {self.policy.total:g} s"
+        if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout):
+            return f"{self.place.base} cannot be reached: {str(error) or 'no answer'}"
+        if isinstance(error, httpx2.TimeoutException):
+            return f"silent for {self.policy.read:g} s"
+        return f"the connection broke: {self.key.hide(str(error)) or type(error).__name__}"
+
+
+def _signer(key: Key) -> Callable[[httpx2.Request], httpx2.Request]:
+    """Puts the key on a request as it leaves; the client itself, which might be shown, holds none."""
+
+    def sign(request: httpx2.Request) -> httpx2.Request:
+        request.headers.update(key.headers())
+        return request
+
+    return sign
+
+
+def _written(body: dict[str, Any]) -> bytes:
+    try:
+        return json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
+    except UnicodeEncodeError:  # half a character: JSON has a way to write it, UTF-8 has none
+        return json.dumps(body).encode()
+    except (ValueError, TypeError, RecursionError) as error:
+        raise BadInput(f"the request cannot be written as JSON: {error}") from None
+
+
+class _Bounded(httpx2.SyncByteStream):
+    """A body that ends at its deadline and at its limit of bytes, however slowly or fast it comes."""
+
+    def __init__(self, who: str, source: Any, deadline: float, most: int) -> None:
+        self._who, self._source, self._deadline, self._left = who, source, deadline, most
+        self._most = most
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self._source:
+            self._left -= len(chunk)
+            if self._left < 0:
+                raise ProviderError(f"{self._who}: the answer has more than {self._most} bytes", hint="ask for less")
+            if time.monotonic() > self._deadline:
+                raise httpx2.ReadTimeout("the deadline has passed")
+            yield chunk
+
+    def close(self) -> None:
+        """Close the connection under it."""
+        self._source.close()
