@@ -216,7 +216,8 @@ class Score(Work):
 
 @dataclass(frozen=True)
 class Task(Work):
-    """A task on real rows, one after the other: what speculation is for."""
+    """A task on real rows, one after the other: what speculation is for. As with ``Decode``, what counts comes after the
+    first token; the notes say how fast it is with the prompts."""
 
     task: str
     op: ClassVar[str] = "task"

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from protocol import Answer, serve, timed
 
-from sibao.core.types import GenerateOptions, Sampling, Score
+from sibao.core.types import Completion, GenerateOptions, Sampling, Score
 from sibao.engine.native.runner import NativeRunner
 from sibao.engine.native.weights import Weights
 from sibao.engine.request import Request
@@ -32,6 +32,22 @@ from sibao.tasks import long
 from sibao.tasks.base import load_task
 
 NUMBERS = itertools.count()
+
+
+class Listening:
+    """A model, and all that it has said."""
+
+    def __init__(self, model: Any) -> None:
+        self._model, self.heard = model, list[Completion]()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def generate(self, prompts: Any, options: GenerateOptions | None = None) -> list[Completion]:
+        """As the model's own."""
+        said: list[Completion] = self._model.generate(prompts, options)
+        self.heard += said
+        return said
 
 
 class Runner:
@@ -110,15 +126,20 @@ class Runner:
         return {"seconds": seconds, "replies": replies, "figures": {score.name: score.value for score in scores}}
 
     def task(self, name: str, rows: list[dict[str, Any]], new: int) -> Answer:
-        """A task on real rows, one after the other as a person would ask; speculation is on if the model was so loaded."""
+        """A task on real rows, one after the other as a person would ask; speculation is on if the model was so loaded. Seconds
+        and count are of the tokens after the first of each text."""
         task, self.served = load_task(name), self._load()  # it remembers no row of an earlier run
         self.generate([[1, 2, 3]], 2)
-        asked = [task.inputs(**row) for row in rows]
+        asked, model = [task.inputs(**row) for row in rows], Listening(self.served)
         options = GenerateOptions(max_tokens=new)
-        seconds, found = timed(lambda: [long.run(task, self.served, inputs, options) for inputs in asked])
-        count, done = sum(one.usage.completion_tokens for one in found), self.served.engine.counts
-        note = f"{done.right / done.guessed:.0%} of the guesses right" if done.guessed else ""
-        return {"seconds": seconds, "texts": [one.text for one in found], "count": count, "note": note}
+        whole, found = timed(lambda: [long.run(task, model, inputs, options) for inputs in asked])
+        done, count = self.served.engine.counts, sum(one.usage.completion_tokens for one in model.heard)
+        note = f"{done.right / done.guessed:.0%} of the guesses right; " if done.guessed else ""
+        seconds = sum(one.seconds - one.first_token_seconds for one in model.heard)
+        note += f"{count / whole:.0f} tokens/s with the prompts"
+        return {
+            "seconds": seconds, "texts": [one.text for one in found], "count": count - len(model.heard), "note": note,
+        }  # fmt: skip
 
     def _write(self, asked: list[Request]) -> Answer:
         tokens: dict[str, list[int]] = {request.id: [] for request in asked}
