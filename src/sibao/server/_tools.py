@@ -1,0 +1,134 @@
+"""Functions that a model may call, for models whose template knows nothing of them: told in words, read back from text.
+
+The form is the one that most open models were trained on (Hermes, Qwen): a JSON object with ``name`` and ``arguments``
+between ``<tool_call>`` and ``</tool_call>``. Where a call is asked for, a schema leaves nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sibao.core.types import Language
+
+OPEN, CLOSE = "<tool_call>", "</tool_call>"
+_BLOCK = re.compile(rf"{OPEN}\s*(.*?)\s*(?:{CLOSE}|\Z)", re.DOTALL)
+_WORDS: dict[Language, tuple[str, str]] = {
+    "en": (
+        "Functions you can call, with the JSON schemas of their arguments:\n{tools}\n",
+        f'To call one, write {OPEN}{{"name": NAME, "arguments": OBJECT}}{CLOSE} and nothing else.',
+    ),
+    "zh": (
+        "可以调用的函数和参数的 JSON Schema：\n{tools}\n",
+        f'调用时只写 {OPEN}{{"name": 函数名, "arguments": 参数}}{CLOSE}。',
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A function. ``parameters`` is the JSON schema of its arguments, an object's."""
+
+    name: str
+    description: str = ""
+    parameters: dict[str, Any] = field(default_factory=lambda: {"type": "object", "properties": {}})
+
+    def shown(self) -> dict[str, Any]:
+        """As a model reads it."""
+        said = {"name": self.name, "description": self.description, "parameters": self.parameters}
+        return {name: value for name, value in said.items() if value}
+
+
+@dataclass(frozen=True)
+class Call:
+    """A function's name and its arguments."""
+
+    name: str
+    arguments: dict[str, Any]
+
+
+def instruction(tools: Sequence[Tool], language: Language) -> str:
+    """What stands in the system's message."""
+    head, rule = _WORDS[language]
+    lines = "\n".join(json.dumps(tool.shown(), ensure_ascii=False) for tool in tools)
+    return head.format(tools=lines) + rule
+
+
+def call_format(tools: Sequence[Tool]) -> dict[str, Any]:
+    """The ``response_format`` that leaves nothing but a call of one of these."""
+    calls = [
+        {
+            "type": "object",
+            "properties": {"name": {"const": tool.name}, "arguments": tool.parameters},
+            "required": ["name", "arguments"],
+            "additionalProperties": False,
+        }
+        for tool in tools
+    ]
+    schema = calls[0] if len(calls) == 1 else {"anyOf": calls}
+    return {"type": "json_schema", "json_schema": {"schema": schema}}
+
+
+def read_calls(text: str, tools: Sequence[Tool]) -> tuple[str, list[Call]]:
+    """The words before the calls, and the calls: marked ones, or a text that is nothing but a call. A call of a function
+    that nobody named, or with broken JSON, stays text."""
+    names = {tool.name for tool in tools}
+    blocks = _BLOCK.findall(text)
+    found = [_call(block, names) for block in blocks or [text]]
+    calls = [call for call in found if call is not None]
+    if not calls or len(calls) != len(found):
+        return text, []
+    return (text.partition(OPEN)[0].strip() if blocks else ""), calls
+
+
+def _call(text: str, names: set[str]) -> Call | None:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(found, dict) or found.get("name") not in names:
+        return None
+    arguments = found.get("arguments", {})
+    return Call(found["name"], arguments) if isinstance(arguments, dict) else None
+
+
+def call_text(call: Call) -> str:
+    """A call as it stands in a conversation."""
+    said = json.dumps({"name": call.name, "arguments": call.arguments}, ensure_ascii=False)
+    return f"{OPEN}{said}{CLOSE}"
+
+
+def result_text(result: Any) -> str:
+    """What a function gave, as it stands in a conversation: text as it is, all else as JSON."""
+    said = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)
+    return f"<tool_response>{said}</tool_response>"
+
+
+class Sieve:
+    """Lets a streamed text pass up to where it may be a call. ``held`` is what it keeps back."""
+
+    def __init__(self) -> None:
+        self.held, self._begun = "", False
+
+    def push(self, text: str) -> str:
+        """What can be shown now."""
+        self.held += text
+        start = self._start()
+        shown, self.held = self.held[:start], self.held[start:]
+        self._begun = self._begun or bool(shown.strip())
+        return shown
+
+    def _start(self) -> int:
+        """Where something begins that may be a call."""
+        if not self._begun and self.held.lstrip()[:1] in ("", "{"):
+            return 0
+        place = self.held.find("<")
+        while place >= 0:
+            tail = self.held[place : place + len(OPEN)]
+            if OPEN.startswith(tail):
+                return place
+            place = self.held.find("<", place + 1)
+        return len(self.held)
