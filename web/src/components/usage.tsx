@@ -42,9 +42,9 @@ export function Usage({ spent }: { spent: Spent }) {
   );
 }
 
-/** Numbers with three digits that matter, as the language writes them. */
+/** Numbers with two or three digits that matter, as the language writes them. */
 export function useNumber(): (value: number) => string {
   const tag = useValue(language);
   return (value) =>
-    value.toLocaleString(tag, value < 100 ? { maximumSignificantDigits: 3 } : { maximumFractionDigits: 0 });
+    value.toLocaleString(tag, value < 100 ? { maximumSignificantDigits: value < 1 ? 2 : 3 } : { maximumFractionDigits: 0 });
 }

@@ -1,5 +1,6 @@
 import { useRef, useState } from "preact/hooks";
 import { asError, isAbort, stream, type ApiError } from "./api";
+import { used } from "./status";
 
 export interface Message {
   role: "system" | "user" | "assistant";
@@ -52,6 +53,7 @@ export function useAnswer() {
     const show = paced((next: Answer) => control.current === mine && setAnswer(next));
     const last = await listen(question, mine.signal, show.soon);
     show.now(last);
+    used(question.model);
     return last;
   };
   const stop = () => control.current?.abort();

@@ -29,4 +29,9 @@ export async function refresh(): Promise<void> {
   }
 }
 
+/** A model answered: if it was not loaded before, it is now. */
+export function used(model: unknown): void {
+  if (!status.get()?.models.find((one) => one.id === model)?.loaded) void refresh();
+}
+
 key.listen(() => void refresh());

@@ -1,6 +1,7 @@
 import { useRef, useState } from "preact/hooks";
 import { paced } from "./answer";
 import { asError, isAbort, stream, type ApiError } from "./api";
+import { used } from "./status";
 
 /** What every task gives; each adds fields of its own. */
 export interface TaskResult {
@@ -38,6 +39,7 @@ export function useTask<R extends TaskResult>(name: string) {
     control.current = mine;
     const show = paced((next: Work<R>) => control.current === mine && setWork(next));
     show.now(await follow<R>(`/v1/tasks/${name}`, filled(fields), mine.signal, show.soon));
+    used(fields.model);
   };
   const stop = () => control.current?.abort();
   const clear = () => {
