@@ -1,6 +1,66 @@
-import { Empty } from "../components/states";
+import { useState } from "preact/hooks";
+import { Button } from "../components/button";
+import { Failure } from "../components/states";
+import { asError, ApiError, post } from "../lib/api";
+import { language, useWords } from "../lib/i18n";
+import { JobView } from "./choose/job";
+import { ModelFields, useEntrants } from "./choose/models";
+import { EMPTY, LimitFields, RaceFields, WeightFields, WorkFields } from "./choose/form";
+import { RowFields } from "./choose/rows";
+import { Outcome } from "./choose/outcome";
+import type { Form } from "./choose/types";
+import { useJob } from "./choose/watch";
+import { WORDS } from "./choose/words";
 import type { RoomProps } from "./room";
 
-export function Choose(_: RoomProps) {
-  return <Empty title="Choose" />;
+/** Which model for this work: hard limits, a race on one's own rows, the pick and how sure it is. */
+export function Choose({ active }: RoomProps) {
+  const t = useWords(WORDS);
+  const [form, setForm] = useState<Form>(EMPTY);
+  const [fault, setFault] = useState<ApiError | null>(null);
+  const { job, take, cancel } = useJob(active);
+  const entrants = useEntrants(active, form, (models) => setForm((now) => ({ ...now, models })));
+  const set = (part: Partial<Form>) => setForm((now) => ({ ...now, ...part }));
+  const busy = job?.state === "queued" || job?.state === "running";
+  const start = async (event: Event) => {
+    event.preventDefault();
+    setFault(null);
+    try {
+      take((await post<{ job: string }>("/api/choose", { ...form, language: language.get() })).job);
+    } catch (error) {
+      setFault(asError(error));
+    }
+  };
+  return (
+    <div class="stack">
+      <form class="stack" onSubmit={(event) => void start(event)}>
+        <div class="two">
+          <div class="stack">
+            <WorkFields form={form} set={set} />
+            <RowFields form={form} set={set} />
+          </div>
+          <div class="stack">
+            <ModelFields form={form} set={set} offered={entrants} />
+            <LimitFields form={form} set={set} />
+            <WeightFields form={form} set={set} />
+            <RaceFields form={form} set={set} />
+          </div>
+        </div>
+        <div class="row">
+          <Button type="submit" kind="primary" disabled={busy}>
+            {form.text.trim() ? t.start : t.advise}
+          </Button>
+          {busy && (
+            <Button icon="stop" onClick={cancel}>
+              {t.cancel}
+            </Button>
+          )}
+        </div>
+      </form>
+      {fault && <Failure error={fault} />}
+      {job && <JobView job={job} />}
+      {job?.failure && <Failure error={new ApiError(job.failure.message, job.failure.hint)} />}
+      {job?.result && <Outcome result={job.result} />}
+    </div>
+  );
 }

@@ -1,6 +1,9 @@
-import { Empty } from "../components/states";
+import { List } from "./runs/list";
+import { Run } from "./runs/run";
 import type { RoomProps } from "./room";
 
-export function Runs(_: RoomProps) {
-  return <Empty title="Runs" />;
+/** What was trained and measured here; one run has the address `#/runs/<id>`. */
+export function Runs({ active, path }: RoomProps) {
+  const id = path[0];
+  return id ? <Run key={id} id={id} active={active} /> : <List active={active} />;
 }

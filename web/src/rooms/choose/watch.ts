@@ -1,0 +1,43 @@
+import { useCallback, useEffect, useState } from "preact/hooks";
+import { ApiError, asError, get, isAbort, request } from "../../lib/api";
+import { keep, kept } from "../../lib/kept";
+import type { Job } from "./types";
+
+const LOOK_MS = 700;
+const NAME = "choose.job";
+
+interface Watched {
+  job: Job | null;
+  take: (id: string) => void;
+  cancel: () => void;
+}
+
+/** A choice under way, looked at until it ends. Its id outlives the page, so that a reload does not lose it. */
+export function useJob(active: boolean): Watched {
+  const [id, setId] = useState(kept(NAME) ?? "");
+  const [job, setJob] = useState<Job | null>(null);
+  const take = useCallback((next: string) => (keep(NAME, next), setJob(null), setId(next)), []);
+  const over = job !== null && job.job === id && job.state !== "queued" && job.state !== "running";
+  useEffect(() => {
+    if (!id || !active || over) return undefined;
+    const stop = new AbortController();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const look = async () => {
+      try {
+        setJob(await get<Job>(`/api/choose/${id}`, stop.signal));
+      } catch (fault) {
+        if (isAbort(fault)) return;
+        if (asError(fault).status === 404) return take(""); // of an earlier server
+      }
+      timer = setTimeout(() => void look(), LOOK_MS);
+    };
+    void look();
+    return () => (stop.abort(), clearTimeout(timer));
+  }, [id, active, over]);
+  const cancel = useCallback(() => {
+    request<Job>(`/api/choose/${id}`, { method: "DELETE" })
+      .then(setJob)
+      .catch((fault: unknown) => fault instanceof ApiError || Promise.reject(fault)); // it has ended meanwhile; the next look says so
+  }, [id]);
+  return { job, take, cancel };
+}
