@@ -1,0 +1,58 @@
+"""The committed bundle: what the sources give, whole, small, and of this host only."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+PAGE = ROOT / "src/sibao/server/page"
+MOST_BYTES = 200_000
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_the_page_asks_for_what_is_there() -> None:
+    index = (PAGE / "index.html").read_text(encoding="utf-8")
+    wanted = re.findall(r'(?:src|href)="\./([^"]+)"', index)
+    assert len(wanted) == 3 and all(re.fullmatch(r"assets/\w+-[\w-]{8}\.(js|css|svg)", name) for name in wanted)
+    assert sorted(["index.html", *wanted]) == sorted(files(PAGE))
+
+
+def test_nothing_inline_and_nothing_from_elsewhere() -> None:
+    index = (PAGE / "index.html").read_text(encoding="utf-8")
+    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=", index)
+    for name, content in files(PAGE).items():
+        text = content.decode("utf-8")
+        hosts = set(re.findall(r"https?://([\w.-]+)", text)) - {"www.w3.org"}  # names of SVG and MathML
+        assert hosts == set(), f"{name} names {hosts}"
+        assert "sourceMappingURL" not in text and "innerHTML" not in text.replace("dangerouslySetInnerHTML", "")
+
+
+def test_it_is_small() -> None:
+    assert sum(map(len, files(PAGE).values())) < MOST_BYTES
+
+
+@pytest.mark.slow
+def test_it_is_what_the_sources_give(tmp_path: Path) -> None:
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("npm is not installed: the bundle cannot be built again here")
+    web = tmp_path / "web"
+    shutil.copytree(ROOT / "web", web, ignore=shutil.ignore_patterns("node_modules"))
+    installed = run(npm, "ci", "--no-audit", "--no-fund", cwd=web)
+    if installed.returncode:
+        pytest.skip(f"npm cannot install the page's packages here: {installed.stderr.strip()[-200:]}")
+    built = run(npm, "run", "build", cwd=web)
+    assert built.returncode == 0, built.stdout + built.stderr
+    assert files(tmp_path / "src/sibao/server/page") == files(PAGE), "run `make web` and commit src/sibao/server/page"
+
+
+def run(*command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=500)

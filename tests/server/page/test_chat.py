@@ -1,0 +1,175 @@
+"""Chat in a real browser: written, streamed, stopped, changed, and never trusted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from tests.server.page.screens import NEEDS_BROWSER, PHONE
+from tests.serving import Served
+
+pytestmark = NEEDS_BROWSER
+
+EVIL = """<img src=x onerror="alert(1)"><script>alert(2)</script>
+[go](javascript:alert(3)) [site](https://example.org/a) **bold** *soft* `<b>`
+
+- one
+  - inner
+- two
+
+```html
+<i>kept</i>
+```"""
+
+
+def room(page: Any) -> Any:
+    return page.locator("[data-room=chat]")
+
+
+def choose(page: Any, model: str) -> None:
+    room(page).locator(".chat-top select").select_option(model)
+
+
+def send(page: Any, text: str) -> None:
+    page.get_by_label("Message").fill(text)
+    page.get_by_label("Message").press("Enter")
+
+
+def answers(page: Any, n: int = 1) -> Any:
+    """The n-th answer, once it is whole."""
+    found = room(page).locator(".turn.assistant").nth(n - 1)
+    found.locator(".usage").wait_for()
+    return found
+
+
+def asked(page: Any) -> list[dict[str, Any]]:
+    """Bodies of the questions that the page sends from now on."""
+    bodies: list[dict[str, Any]] = []
+    page.on(
+        "request",
+        lambda request: request.url.endswith("/chat/completions") and bodies.append(json.loads(request.post_data)),
+    )
+    return bodies
+
+
+def test_mini_answers_and_says_what_it_took(page: Any) -> None:
+    bodies = asked(page)
+    room(page).get_by_label("Settings of the conversation").click()
+    page.get_by_label("System prompt").fill("Answer in English.")
+    page.get_by_label("Temperature").fill("0")
+    page.get_by_label("Most new tokens").fill("24")
+    page.get_by_label("Seed").fill("7")
+    send(page, "Write a short story about a cat.")
+    answer = answers(page)
+    assert answer.locator(".md").inner_text().strip()
+    assert "tokens" in answer.locator(".usage").inner_text() and "prompt" in answer.locator(".usage").inner_text()
+    assert bodies[0] == {
+        "model": "mini", "temperature": 0, "max_tokens": 24, "seed": 7, "stream": True, "stream_options": {"include_usage": True},
+        "messages": [
+            {"role": "system", "content": "Answer in English."}, {"role": "user", "content": "Write a short story about a cat."},
+        ],
+    }  # fmt: skip
+    assert "not loaded" not in room(page).locator("option[value=mini]").inner_text()
+
+
+def test_what_was_asked_is_changed_and_asked_again(page: Any) -> None:
+    choose(page, "echo")
+    send(page, "first")
+    answers(page)
+    send(page, "second")
+    answers(page, 2)
+    bodies = asked(page)
+    room(page).get_by_label("Edit and send again").click()
+    editor = page.get_by_label("Edit and send again")
+    assert editor.evaluate("e => e === document.activeElement")
+    editor.fill("third")
+    editor.press("Enter")
+    room(page).locator(".turn.assistant .md", has_text="third").wait_for()
+    answers(page, 2)
+    assert room(page).locator(".said").all_inner_texts() == ["first", "third"]
+    assert [m["content"] for m in bodies[0]["messages"]] == ["first", "first", "third"]
+    page.get_by_label("Answer again").click()
+    answers(page, 2)
+    assert len(bodies) == 2 and room(page).locator(".turn").count() == 4
+
+
+def test_escape_stops_and_what_was_written_stays(page: Any, site: Served) -> None:
+    choose(page, "slow")
+    send(page, "0123456789" * 30)
+    live = room(page).locator(".turn.assistant .md")
+    live.wait_for()
+    page.keyboard.press("Escape")
+    page.get_by_text("stopped", exact=True).wait_for()
+    written = live.inner_text()
+    assert 0 < len(written) < 250
+    page.wait_for_timeout(300)
+    assert live.inner_text() == written
+    page.get_by_label("Send").wait_for()  # one can go on
+
+
+def test_shift_enter_is_a_new_line(page: Any) -> None:
+    choose(page, "echo")
+    field = page.get_by_label("Message")
+    field.press_sequentially("one")
+    field.press("Shift+Enter")
+    field.press_sequentially("two")
+    assert field.input_value() == "one\ntwo" and room(page).locator(".turn").count() == 0
+    field.press("Control+Enter")
+    answers(page)
+    assert room(page).locator(".said").inner_text() == "one\ntwo"
+
+
+def test_enter_that_ends_composing_chinese_does_not_send(page: Any) -> None:
+    page.get_by_label("Message").fill("ni hao")
+    page.get_by_label("Message").evaluate(
+        "e => e.dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter', bubbles: true, isComposing: true}))"
+    )
+    page.wait_for_timeout(100)
+    assert room(page).locator(".turn").count() == 0
+
+
+def test_a_model_writes_text_never_a_page(page: Any) -> None:
+    choose(page, "echo")
+    send(page, EVIL)
+    shown = answers(page).locator(".md")
+    assert shown.locator("img, script, iframe, [onerror], [style]").count() == 0
+    links = shown.locator("a").evaluate_all("all => all.map(a => [a.href, a.rel, a.target])")
+    assert links == [["https://example.org/a", "noopener noreferrer nofollow", "_blank"]]
+    assert "[go](javascript:alert(3))" in shown.inner_text() and '<img src=x onerror="alert(1)">' in shown.inner_text()
+    assert shown.locator("strong").inner_text() == "bold" and shown.locator("em").inner_text() == "soft"
+    assert shown.locator("p code").inner_text() == "<b>" and shown.locator("pre").inner_text() == "<i>kept</i>"
+    assert shown.locator("ul ul li").inner_text() == "inner" and shown.locator("ul > li").count() == 3
+
+
+def test_a_failure_says_what_happened_and_can_be_tried_again(page: Any) -> None:
+    choose(page, "broken")
+    send(page, "hello")
+    failure = page.get_by_role("alert")
+    failure.wait_for()
+    assert "the server failed" in failure.inner_text()
+    choose(page, "echo")
+    failure.get_by_role("button", name="Try again").click()
+    assert answers(page).locator(".md").inner_text() == "hello"
+
+
+def test_a_conversation_outlives_a_reload_and_ends_when_told(page: Any) -> None:
+    choose(page, "echo")
+    send(page, "keep me")
+    answers(page)
+    page.reload()
+    answers(page)
+    assert room(page).locator(".said").inner_text() == "keep me"
+    page.get_by_label("New conversation").click()
+    assert room(page).locator(".turn").count() == 0
+
+
+def test_chat_in_chinese_on_a_phone(page_as: Callable[..., Any], look: Callable[[Any, str], None]) -> None:
+    page = page_as(locale="zh-CN", color_scheme="dark", **PHONE)
+    page.get_by_label("消息").fill("写一首关于秋天的诗。")
+    page.get_by_label("发送").click()
+    page.locator(".turn.assistant .usage").wait_for()
+    assert "词元" in page.locator(".usage").inner_text()
+    look(page, "chat-zh-phone-dark")
+    composer, rooms = page.locator(".composer").bounding_box(), page.locator("nav.rooms").bounding_box()
+    assert composer["y"] + composer["height"] <= rooms["y"] + 1  # the field is not below the bar of rooms
