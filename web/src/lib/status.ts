@@ -1,4 +1,4 @@
-import { asError, get, key, type ApiError } from "./api";
+import { asError, get, key, keyWanted, type ApiError } from "./api";
 import { value } from "./value";
 
 export interface ModelInfo {
@@ -14,6 +14,7 @@ export interface Status {
   language: string;
   models: ModelInfo[];
   default_model: string;
+  key_needed: boolean;
 }
 
 /** What the server has; null until it has answered. */
@@ -22,7 +23,9 @@ export const statusError = value<ApiError | null>(null);
 
 export async function refresh(): Promise<void> {
   try {
-    status.set(await get<Status>("/api/status"));
+    const found = await get<Status>("/api/status");
+    if (found.key_needed && !key.get() && !status.get()) keyWanted.set(true);
+    status.set(found);
     statusError.set(null);
   } catch (fault) {
     statusError.set(asError(fault));
