@@ -213,9 +213,10 @@ def gemini(text: str = "你好 there", finish: str | None = "STOP", **more: Any)
 
 
 HOLDS = {
-    "name": "models/m", "version": "001", "displayName": "M", "inputTokenLimit": 1000, "outputTokenLimit": 24,
-    "supportedGenerationMethods": ["generateContent", "countTokens"],
+    "name": "models/m", "version": "001", "displayName": "M", "description": "", "inputTokenLimit": 1000,
+    "outputTokenLimit": 24,
 }  # fmt: skip
+"""What Gemini tells of a model."""
 
 
 def gemini_failure(code: int, message: str, status: str, *details: Any) -> dict[str, Any]:
