@@ -1,4 +1,4 @@
-"""Functions that a model may call, for models whose template knows nothing of them: told in words, read back from text.
+"""Functions that a model may call: told in words where its template knows nothing of them, read back from text.
 
 The form is the one that most open models were trained on (Hermes, Qwen): a JSON object with ``name`` and ``arguments``
 between ``<tool_call>`` and ``</tool_call>``. Where a call is asked for, a schema leaves nothing else.
@@ -14,7 +14,8 @@ from typing import Any
 
 from sibao.core.types import Language
 
-OPEN, CLOSE = "<tool_call>", "</tool_call>"
+OPEN, CLOSE, MARK = "<tool_call>", "</tool_call>", "[TOOL_CALLS]"
+_FENCE = re.compile(r"\s*```(?:json)?\s*(.*?)\s*```\s*", re.DOTALL)
 _BLOCK = re.compile(rf"{OPEN}\s*(.*?)\s*(?:{CLOSE}|\Z)", re.DOTALL)
 _WORDS: dict[Language, tuple[str, str]] = {
     "en": (
@@ -49,6 +50,11 @@ class Call:
     name: str
     arguments: dict[str, Any]
 
+    @property
+    def text(self) -> str:
+        """The arguments as JSON."""
+        return json.dumps(self.arguments, ensure_ascii=False)
+
 
 def instruction(tools: Sequence[Tool], language: Language) -> str:
     """What stands in the system's message."""
@@ -62,7 +68,7 @@ def call_format(tools: Sequence[Tool]) -> dict[str, Any]:
     calls = [
         {
             "type": "object",
-            "properties": {"name": {"const": tool.name}, "arguments": tool.parameters},
+            "properties": {"name": {"const": tool.name}, "arguments": _closed(tool.parameters)},
             "required": ["name", "arguments"],
             "additionalProperties": False,
         }
@@ -72,26 +78,41 @@ def call_format(tools: Sequence[Tool]) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": {"schema": schema}}
 
 
+def _closed(schema: dict[str, Any]) -> dict[str, Any]:
+    """Arguments that are not named are not made up."""
+    return {"additionalProperties": False} | schema if "properties" in schema else schema
+
+
 def read_calls(text: str, tools: Sequence[Tool]) -> tuple[str, list[Call]]:
-    """The words before the calls, and the calls: marked ones, or a text that is nothing but a call. A call of a function
-    that nobody named, or with broken JSON, stays text."""
+    """The words before the calls, and the calls: marked ones, or a text that is nothing but a call or a list of calls (as
+    Llama and Mistral write them). A call of a function that nobody named, or with broken JSON, stays text."""
     names = {tool.name for tool in tools}
     blocks = _BLOCK.findall(text)
-    found = [_call(block, names) for block in blocks or [text]]
+    found = [call for block in blocks or [_bare(text)] for call in _calls(block, names)]
     calls = [call for call in found if call is not None]
     if not calls or len(calls) != len(found):
         return text, []
     return (text.partition(OPEN)[0].strip() if blocks else ""), calls
 
 
-def _call(text: str, names: set[str]) -> Call | None:
+def _bare(text: str) -> str:
+    """Without a fence of Markdown, or Mistral's mark."""
+    fence = _FENCE.fullmatch(text)
+    return (fence[1] if fence else text).strip().removeprefix(MARK)
+
+
+def _calls(text: str, names: set[str]) -> list[Call | None]:
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
+        return [None]
+    return [_call(one, names) for one in (found if isinstance(found, list) else [found])]
+
+
+def _call(found: Any, names: set[str]) -> Call | None:
+    if not isinstance(found, dict) or not isinstance(found.get("name"), str) or found["name"] not in names:
         return None
-    if not isinstance(found, dict) or found.get("name") not in names:
-        return None
-    arguments = found.get("arguments", {})
+    arguments = found.get("arguments", found.get("parameters", {}))
     return Call(found["name"], arguments) if isinstance(arguments, dict) else None
 
 
@@ -123,7 +144,7 @@ class Sieve:
 
     def _start(self) -> int:
         """Where something begins that may be a call."""
-        if not self._begun and self.held.lstrip()[:1] in ("", "{"):
+        if not self._begun and self.held.lstrip()[:1] in ("", "{", "[", "`"):
             return 0
         place = self.held.find("<")
         while place >= 0:
