@@ -56,7 +56,11 @@ export function Field({ label, hint, error, quiet, children }: Base & { children
       <label for={id} class={quiet ? "unseen" : undefined}>
         {label}
       </label>
-      {children({ id, "aria-describedby": below ? `${id}-below` : undefined, "aria-invalid": error ? true : undefined })}
+      {children({
+        id,
+        "aria-describedby": below ? `${id}-below` : undefined,
+        "aria-invalid": error ? true : undefined,
+      })}
       {below && (
         <p id={`${id}-below`} class={error ? "below bad" : "below soft"}>
           {below}
@@ -160,7 +164,15 @@ export function Select<T extends string>(props: SelectProps<T>) {
   );
 }
 
-export function Check({ label, value, onChange }: { label: string; value: boolean; onChange: (value: boolean) => void }) {
+export function Check({
+  label,
+  value,
+  onChange,
+}: {
+  label: string;
+  value: boolean;
+  onChange: (value: boolean) => void;
+}) {
   return (
     <label class="check">
       <input type="checkbox" checked={value} onChange={(event) => onChange(event.currentTarget.checked)} />

@@ -22,7 +22,9 @@ export function ModelPicker({ value, onChange, label, quiet, only, place = 0 }: 
   const t = useWords(WORDS);
   const known = useValue(status);
   const models = (known?.models ?? []).filter(only ?? (() => true));
-  const start = place ? (models[place] ?? models[0]) : (models.find((one) => one.id === known?.default_model) ?? models[0]);
+  const start = place
+    ? (models[place] ?? models[0])
+    : (models.find((one) => one.id === known?.default_model) ?? models[0]);
   useEffect(() => {
     if (start && !models.some((one) => one.id === value)) onChange(start.id);
   }, [start?.id, value]);

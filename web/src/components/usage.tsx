@@ -46,5 +46,8 @@ export function Usage({ spent }: { spent: Spent }) {
 export function useNumber(): (value: number) => string {
   const tag = useValue(language);
   return (value) =>
-    value.toLocaleString(tag, value < 100 ? { maximumSignificantDigits: value < 1 ? 2 : 3 } : { maximumFractionDigits: 0 });
+    value.toLocaleString(
+      tag,
+      value < 100 ? { maximumSignificantDigits: value < 1 ? 2 : 3 } : { maximumFractionDigits: 0 },
+    );
 }

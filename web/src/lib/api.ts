@@ -44,7 +44,10 @@ export const key = value<string>(attempt(() => sessionStorage.getItem("sibao.key
 key.listen((text) => attempt(() => sessionStorage.setItem("sibao.key", text)));
 export const keyWanted = value(false);
 
-/** JSON from the server; `path` starts with `/` and is taken from where the page stands. Throws `ApiError`, or `AbortError` when stopped. */
+/**
+ * JSON from the server; `path` starts with `/` and is taken from where the page stands.
+ * Throws `ApiError`, or `AbortError` when stopped.
+ */
 export async function request<T>(path: string, ask: Ask = {}): Promise<T> {
   const answer = await send(path, ask);
   try {

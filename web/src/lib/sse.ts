@@ -1,4 +1,7 @@
-/** The `data` of each server-sent event (WHATWG HTML, section 9.2.6): lines end in LF, CR or CRLF, an empty line ends an event. */
+/**
+ * The `data` of each server-sent event (WHATWG HTML, section 9.2.6).
+ * Lines end in LF, CR or CRLF; an empty line ends an event.
+ */
 export async function* events(body: ReadableStream<Uint8Array>): AsyncGenerator<string> {
   const reader = body.pipeThrough(new TextDecoderStream() as ReadableWritablePair<string, Uint8Array>).getReader();
   let rest = "";

@@ -25,11 +25,17 @@ export function Chat({ active }: RoomProps) {
     <div class="chat">
       <div class="chat-top">
         <ModelPicker quiet value={talk.settings.model} onChange={(model) => talk.change({ model })} />
-        <Button icon="tune" label={t.settings} expanded={panel} controls="chat-panel" onClick={() => setPanel(!panel)} />
+        <Button
+          icon="tune"
+          label={t.settings}
+          expanded={panel}
+          controls="chat-panel"
+          onClick={() => setPanel(!panel)}
+        />
         <Button icon="plus" label={t.fresh} disabled={!talk.turns.length} onClick={talk.forget} />
       </div>
       {panel && <Panel settings={talk.settings} onChange={talk.change} />}
-      <ol class="turns" aria-label={t.conversation}>
+      <ol class="turns" aria-label={t.conversation} aria-live="polite">
         {talk.turns.map((turn, index) => (
           <Turn
             key={index}
@@ -38,7 +44,9 @@ export function Chat({ active }: RoomProps) {
             onAgain={index === last && turn.role === "assistant" ? talk.again : undefined}
           />
         ))}
-        {talk.answer.state !== "none" && <LiveTurn answer={talk.answer} model={talk.settings.model} again={talk.again} />}
+        {talk.answer.state !== "none" && (
+          <LiveTurn answer={talk.answer} model={talk.settings.model} again={talk.again} />
+        )}
       </ol>
       {!talk.turns.length && talk.answer.state === "none" && (
         <Empty title={t.empty}>

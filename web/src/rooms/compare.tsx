@@ -50,7 +50,14 @@ export function Compare({ active }: RoomProps) {
         <ModelPicker label={t.second} value={second} onChange={setSecond} place={1} />
       </div>
       {first !== "" && first === second && <p class="warn small">{t.same}</p>}
-      <TextArea label={t.prompt} placeholder={t.placeholder} rows={3} value={prompt} onInput={setPrompt} onKeyDown={keyed} />
+      <TextArea
+        label={t.prompt}
+        placeholder={t.placeholder}
+        rows={3}
+        value={prompt}
+        onInput={setPrompt}
+        onKeyDown={keyed}
+      />
       <details>
         <summary>{t.settings}</summary>
         <SamplingFields value={sampling} onChange={setSampling} />
@@ -70,8 +77,18 @@ export function Compare({ active }: RoomProps) {
       {match.round && (
         <>
           <div class="two" aria-live="polite">
-            <Side name={t.left} answer={match.left} model={match.vote ? match.round.left : null} won={match.vote === "left"} />
-            <Side name={t.right} answer={match.right} model={match.vote ? match.round.right : null} won={match.vote === "right"} />
+            <Side
+              name={t.left}
+              answer={match.left}
+              model={match.vote ? match.round.left : null}
+              won={match.vote === "left"}
+            />
+            <Side
+              name={t.right}
+              answer={match.right}
+              model={match.vote ? match.round.right : null}
+              won={match.vote === "right"}
+            />
           </div>
           <Ballot match={match} />
         </>

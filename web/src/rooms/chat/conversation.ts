@@ -28,7 +28,8 @@ export function useConversation() {
   const { turns, settings } = kept;
   useEffect(() => void attempt(() => sessionStorage.setItem(NAME, JSON.stringify(kept))), [kept]);
 
-  const change = (part: Partial<ChatSettings>) => setKept((now) => ({ ...now, settings: { ...now.settings, ...part } }));
+  const change = (part: Partial<ChatSettings>) =>
+    setKept((now) => ({ ...now, settings: { ...now.settings, ...part } }));
   const ask = async (history: ChatTurn[]) => {
     setKept((now) => ({ ...now, turns: history }));
     const { system, ...sampling } = settings;

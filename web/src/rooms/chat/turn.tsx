@@ -7,7 +7,7 @@ import { Usage } from "../../components/usage";
 import type { Answer } from "../../lib/answer";
 import { useWords } from "../../lib/i18n";
 import { sends } from "../../lib/keys";
-import { Markdown } from "../../lib/markdown";
+import { Markdown } from "../../components/markdown";
 import type { ChatTurn } from "./conversation";
 import { WORDS } from "./words";
 
@@ -24,7 +24,11 @@ export function Turn({ turn, onEdit, onAgain }: Props) {
   if (editing && onEdit)
     return (
       <li class="turn user">
-        <Rewrite text={turn.content} onCancel={() => setEditing(false)} onSend={(text) => (setEditing(false), onEdit(text))} />
+        <Rewrite
+          text={turn.content}
+          onCancel={() => setEditing(false)}
+          onSend={(text) => (setEditing(false), onEdit(text))}
+        />
       </li>
     );
   return (

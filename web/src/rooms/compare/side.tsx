@@ -2,7 +2,7 @@ import { Failure, Loading } from "../../components/states";
 import { Usage } from "../../components/usage";
 import type { Answer } from "../../lib/answer";
 import { useWords } from "../../lib/i18n";
-import { Markdown } from "../../lib/markdown";
+import { Markdown } from "../../components/markdown";
 import { WORDS } from "./words";
 
 interface Props {
@@ -16,7 +16,11 @@ interface Props {
 export function Side({ name, answer, model, won }: Props) {
   const t = useWords(WORDS);
   return (
-    <section class={won ? "card answer-side won" : "card answer-side"} aria-label={name} aria-busy={answer.state === "running"}>
+    <section
+      class={won ? "card answer-side won" : "card answer-side"}
+      aria-label={name}
+      aria-busy={answer.state === "running"}
+    >
       <header class="row apart">
         <h2>{name}</h2>
         {model && <span class="revealed">{model}</span>}

@@ -88,7 +88,14 @@ function useColumns(): Column<Standing>[] {
     count("losses", t.losses),
     count("ties", t.ties),
     count("neither", t.bad),
-    { id: "rate", name: t.rate, number: true, descending: true, key: (row) => row.rate, show: (row) => percent(row.rate) },
+    {
+      id: "rate",
+      name: t.rate,
+      number: true,
+      descending: true,
+      key: (row) => row.rate,
+      show: (row) => percent(row.rate),
+    },
     { id: "range", name: t.range, key: (row) => row.low, descending: true, show: (row) => <Range row={row} /> },
   ];
 }
@@ -109,7 +116,11 @@ function LeftShare({ left }: { left: Standings["left"] }) {
   const t = useWords(WORDS);
   if (left.low === null || left.high === null) return null;
   const unfair = left.low > 0.5 || left.high < 0.5;
-  return <p class={unfair ? "warn small" : "soft small"}>{t.place(percent(left.rate), percent(left.low), percent(left.high))}</p>;
+  return (
+    <p class={unfair ? "warn small" : "soft small"}>
+      {t.place(percent(left.rate), percent(left.low), percent(left.high))}
+    </p>
+  );
 }
 
 function percent(share: number | null): string {

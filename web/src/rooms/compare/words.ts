@@ -37,7 +37,8 @@ export const WORDS = words({
     pairs: "Pair by pair",
     pair: "Pair",
     over: (a: string, b: string) => `${a} over ${b}`,
-    place: (percent: string, low: string, high: string) => `The left answer won ${percent} of the decided votes (${low}–${high}).`,
+    place: (percent: string, low: string, high: string) =>
+      `The left answer won ${percent} of the decided votes (${low}–${high}).`,
     about: "Of the votes that chose one of the two; the bar is the 95 % interval, the line one half.",
   },
   zh: {
@@ -76,7 +77,8 @@ export const WORDS = words({
     pairs: "两两对比",
     pair: "双方",
     over: (a: string, b: string) => `${a} 对 ${b}`,
-    place: (percent: string, low: string, high: string) => `分出胜负的票中，左边的回答赢了 ${percent}（${low}–${high}）。`,
+    place: (percent: string, low: string, high: string) =>
+      `分出胜负的票中，左边的回答赢了 ${percent}（${low}–${high}）。`,
     about: "只算分出胜负的票；横条是 95% 区间，竖线是一半。",
   },
 });

@@ -36,7 +36,10 @@ export function Outcome<R extends TaskResult>({ work, again }: { work: Work<R>; 
   const { progress, result } = work;
   if (work.error) return <Failure error={work.error} again={again} />;
   if (work.state === "running") {
-    const label = progress && progress.total > 1 ? t.progress(Math.min(progress.done + 1, progress.total), progress.total) : t.working;
+    const label =
+      progress && progress.total > 1
+        ? t.progress(Math.min(progress.done + 1, progress.total), progress.total)
+        : t.working;
     return <Progress label={label} done={progress?.done} total={progress?.total} />;
   }
   if (work.state === "stopped") return <p class="warn small">{t.stopped}</p>;

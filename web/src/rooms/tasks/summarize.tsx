@@ -62,7 +62,11 @@ export function SummarizePart({ model, active }: PartProps) {
   return (
     <div class="two">
       <div class="stack">
-        <FileDrop accept=".txt,.md,.markdown,text/plain,text/markdown" title={t.drop} onFile={(file) => void take(file)} />
+        <FileDrop
+          accept=".txt,.md,.markdown,text/plain,text/markdown"
+          title={t.drop}
+          onFile={(file) => void take(file)}
+        />
         {refused && <Failure error={refused} />}
         <TextArea
           label={t.text}
@@ -82,7 +86,14 @@ export function SummarizePart({ model, active }: PartProps) {
           <h2>{t.summary}</h2>
           {work.text && !running && <Copy text={work.text} />}
         </div>
-        <div class="sheet text" role="region" aria-label={t.summary} aria-live="polite" aria-busy={running} tabIndex={0}>
+        <div
+          class="sheet text"
+          role="region"
+          aria-label={t.summary}
+          aria-live="polite"
+          aria-busy={running}
+          tabIndex={0}
+        >
           {work.text || <span class="soft">{t.nothing}</span>}
         </div>
         <Outcome work={work} again={go} />

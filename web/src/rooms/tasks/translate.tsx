@@ -71,7 +71,15 @@ export function TranslatePart({ model, active }: PartProps) {
             <h2>{t[to]}</h2>
             {work.text && !running && <Copy text={work.text} />}
           </div>
-          <div class="sheet text" lang={TAG[to]} role="region" aria-label={t.result} aria-live="polite" aria-busy={running} tabIndex={0}>
+          <div
+            class="sheet text"
+            lang={TAG[to]}
+            role="region"
+            aria-label={t.result}
+            aria-live="polite"
+            aria-busy={running}
+            tabIndex={0}
+          >
             {work.text || <span class="soft">{t.nothing}</span>}
           </div>
         </div>

@@ -70,7 +70,10 @@ export function WritePart({ model, active }: PartProps) {
             label={t.form}
             value={form}
             onChange={(next) => (setForm(next), setStyle(""))}
-            options={[{ value: "", label: t.text }, ...forms.map((one) => ({ value: one.name, label: named(one.name) }))]}
+            options={[
+              { value: "", label: t.text },
+              ...forms.map((one) => ({ value: one.name, label: named(one.name) })),
+            ]}
           />
           <Select
             label={t.style}

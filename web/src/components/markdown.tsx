@@ -1,4 +1,5 @@
 import type { ComponentChildren } from "preact";
+import { Copy } from "./copy";
 
 /** Markdown that models write, as elements: text stays text, so that nothing in it can become a script or a style. */
 export function Markdown({ text }: { text: string }) {
@@ -19,7 +20,7 @@ type Block = [ComponentChildren, number];
 
 function blocks(lines: Lines): ComponentChildren[] {
   const made: ComponentChildren[] = [];
-  for (let at = 0; at < lines.length; ) {
+  for (let at = 0; at < lines.length;) {
     if (!lines[at]?.trim()) {
       at += 1;
       continue;
@@ -37,7 +38,13 @@ function blockAt(lines: Lines, at: number): Block {
   if (fence) return code(lines, at, fence[1] ?? "```", fence[2] ?? "");
   const heading = HEADING.exec(line);
   // The page's own headings go down to h2: those of an answer begin below.
-  if (heading) return [<p class="md-heading" role="heading" aria-level={Math.min(6, 2 + (heading[1] ?? "").length)}>{inline(heading[2] ?? "")}</p>, at + 1];
+  if (heading)
+    return [
+      <p class="md-heading" role="heading" aria-level={Math.min(6, 2 + (heading[1] ?? "").length)}>
+        {inline(heading[2] ?? "")}
+      </p>,
+      at + 1,
+    ];
   if (RULE.test(line)) return [<hr />, at + 1];
   if (QUOTE.test(line)) return quote(lines, at);
   if (ITEM.test(line)) return list(lines, at);
@@ -46,14 +53,22 @@ function blockAt(lines: Lines, at: number): Block {
 }
 
 function code(lines: Lines, at: number, fence: string, language: string): Block {
-  const closes = (line: string) => line.trim().startsWith(fence) && !line.trim().slice(fence.length).replaceAll(fence[0] ?? "`", "");
+  const closes = (line: string) =>
+    line.trim().startsWith(fence) &&
+    !line
+      .trim()
+      .slice(fence.length)
+      .replaceAll(fence[0] ?? "`", "");
   let end = at + 1;
   while (end < lines.length && !closes(lines[end] ?? "")) end += 1;
   const text = lines.slice(at + 1, end).join("\n");
   return [
-    <pre tabIndex={0} data-language={language || undefined}>
-      <code>{text}</code>
-    </pre>,
+    <div class="md-code">
+      <pre tabIndex={0} data-language={language || undefined}>
+        <code>{text}</code>
+      </pre>
+      <Copy text={text} />
+    </div>,
     end + 1,
   ];
 }
@@ -76,7 +91,8 @@ function list(lines: Lines, at: number): Block {
     if (item && depth <= indent.length) {
       if (/\d/.test(item[2] ?? "") !== numbered) break;
       items.push([item[3] ?? ""]);
-    } else if (item || /^\s+\S/.test(line)) items.at(-1)?.push(line.replace(new RegExp(`^\\s{1,${indent.length + 4}}`), ""));
+    } else if (item || /^\s+\S/.test(line))
+      items.at(-1)?.push(line.replace(new RegExp(`^\\s{1,${indent.length + 4}}`), ""));
     else if (line.trim() || !ITEM.test(lines[end + 1] ?? "")) break;
   }
   const shown = items.map((item) => <li>{item.length === 1 ? inline(item[0] ?? "") : blocks(item)}</li>);
@@ -86,14 +102,31 @@ function list(lines: Lines, at: number): Block {
 function grid(lines: Lines, at: number): Block {
   let end = at + 2;
   while (end < lines.length && (lines[end] ?? "").includes("|")) end += 1;
-  const cells = (line: string) => line.trim().replace(/^\||\|$/g, "").split("|").map((cell) => inline(cell.trim()));
+  const cells = (line: string) =>
+    line
+      .trim()
+      .replace(/^\||\|$/g, "")
+      .split("|")
+      .map((cell) => inline(cell.trim()));
   return [
     <div class="scroll" tabIndex={0}>
       <table>
         <thead>
-          <tr>{cells(lines[at] ?? "").map((cell) => <th scope="col">{cell}</th>)}</tr>
+          <tr>
+            {cells(lines[at] ?? "").map((cell) => (
+              <th scope="col">{cell}</th>
+            ))}
+          </tr>
         </thead>
-        <tbody>{lines.slice(at + 2, end).map((line) => <tr>{cells(line).map((cell) => <td>{cell}</td>)}</tr>)}</tbody>
+        <tbody>
+          {lines.slice(at + 2, end).map((line) => (
+            <tr>
+              {cells(line).map((cell) => (
+                <td>{cell}</td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
       </table>
     </div>,
     end,
@@ -109,7 +142,19 @@ function paragraph(lines: Lines, at: number): Block {
   return [<p>{parts}</p>, end];
 }
 
-const INLINE = /(`+)(.+?)\1(?!`)|\*\*(?=\S)(.+?)\*\*|(?<![\w*])\*(?=[^\s*])([^*]+?)\*(?!\*)|\[([^\]]+)\]\(([^()\s]+)\)|(https?:\/\/[^\s<>()"'\]，。；：！？、（）《》]+[^\s<>()"'\].,;:!?，。；：！？、（）《》])/g;
+const END = "，。；：！？、（）《》"; // Chinese marks end a bare address
+const INLINE = new RegExp(
+  [
+    /(`+)(.+?)\1(?!`)/, // code
+    /\*\*(?=\S)(.+?)\*\*/, // bold
+    /(?<![\w*])\*(?=[^\s*])([^*]+?)\*(?!\*)/, // italic
+    /\[([^\]]+)\]\(([^()\s]+)\)/, // a link with its text
+    new RegExp(`(https?://[^\\s<>()"'\\]${END}]*[^\\s<>()"'\\].,;:!?${END}])`), // a bare one
+  ]
+    .map((one) => one.source)
+    .join("|"),
+  "g",
+);
 
 function inline(text: string): ComponentChildren[] {
   const made: ComponentChildren[] = [];
