@@ -180,10 +180,14 @@ class TokenLogprob:
 
 @dataclass(frozen=True)
 class Delta:
-    """A piece of streamed text (whole characters only). The last one carries ``completion``."""
+    """A piece of streamed text (whole characters only). The last one carries ``completion``.
+
+    ``logprobs``: of the tokens since the piece before, where they were asked for and the provider tells them on the way.
+    """
 
     text: str
     completion: Completion | None = None
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True)

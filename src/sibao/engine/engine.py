@@ -250,12 +250,10 @@ class Engine:
         scored = [(piece, row[: len(piece.targets)]) for piece, row in zip(pieces, rows, strict=True) if piece.targets]
         if scored:
             targets = [token for piece, _ in scored for token in piece.targets]
-            logprobs, greedy = likelihoods(self.runner, torch.cat([row for _, row in scored]), targets)
+            width = max(piece.job.request.sampling.logprobs or 0 for piece, _ in scored)
+            found = iter(likelihoods(self.runner, torch.cat([row for _, row in scored]), targets, width))
             for piece, _ in scored:
-                n = len(piece.targets)
-                piece.job.logprobs += logprobs[:n]
-                piece.job.greedy += greedy[:n]
-                logprobs, greedy = logprobs[n:], greedy[n:]
+                piece.job.found += itertools.islice(found, len(piece.targets))
         last = [row[-1 - len(piece.guessed) :] for piece, row in zip(pieces, rows, strict=True) if piece.writes]
         return self.runner.head(torch.cat(last)) if last else hidden_WD
 

@@ -10,6 +10,7 @@ from sibao.engine.beam import Beams
 from sibao.engine.blocks import Root
 from sibao.engine.request import Event, Request, SequenceScore
 from sibao.engine.runner import Source
+from sibao.engine.scoring import Likelihood
 from sibao.engine.search import Search
 
 if TYPE_CHECKING:
@@ -32,8 +33,7 @@ class Job:
     full: int = 0
     arrival: int = 0
     reused: int = 0
-    logprobs: list[float] = field(default_factory=list)
-    greedy: list[bool] = field(default_factory=list)
+    found: list[Likelihood] = field(default_factory=list)
     source: Source | None = None
     group: Group | None = None
 
@@ -74,7 +74,9 @@ class Job:
         """What was asked for by ``score_from``, once the prompt is read."""
         if self.request.score_from is None:
             return None
-        return SequenceScore(tuple(self.logprobs), tuple(self.greedy))
+        wanted = self.request.sampling.logprobs
+        tops = () if wanted is None else tuple(one.top[:wanted] for one in self.found)
+        return SequenceScore(tuple(one.logprob for one in self.found), tuple(one.greedy for one in self.found), tops)
 
     @property
     def root(self) -> Root:

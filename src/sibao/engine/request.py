@@ -132,10 +132,12 @@ class Event:
 
 @dataclass(frozen=True)
 class SequenceScore:
-    """Natural-log probability of each scored token, and whether it was the most likely one."""
+    """Natural-log probability of each scored token, whether it was the most likely one, and the most likely ones in its
+    place as (token id, logprob) where ``sampling.logprobs`` asked for them."""
 
     logprobs: tuple[float, ...]
     greedy: tuple[bool, ...]
+    tops: tuple[tuple[tuple[int, float], ...], ...] = ()
 
 
 def check_sampling(sampling: Sampling) -> None:

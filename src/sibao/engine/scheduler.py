@@ -272,7 +272,7 @@ class Scheduler:
         if job.group is not None:
             job.ids, job.group = list(job.request.reading), Group(job, job.group.beams.search)
             self._jobs[job.request.id] = job
-        job.logprobs, job.greedy = [], []
+        job.found = []
         heapq.heappush(self._waiting, (job.urgency, job))
 
     def _give_back(self, job: Job) -> None:

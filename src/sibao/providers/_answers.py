@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from sibao.core.errors import BadInput
 from sibao.core.types import Completion, Delta, FinishReason, GenerateOptions, Sampling, TokenLogprob, Usage
 from sibao.engine.engine import Engine
-from sibao.engine.request import Event, Request
+from sibao.engine.request import Event, Request, SequenceScore
 from sibao.engine.search import Search
 from sibao.text.detokenize import StreamDecoder
 
@@ -90,6 +90,7 @@ class Answer:
     first: float | None = None
     ended: float = 0.0
     reused: int = 0
+    scored: SequenceScore | None = None
 
     def take(self, event: Event) -> str:
         """Account for an event; returns the text that is certain now."""
@@ -100,6 +101,7 @@ class Answer:
             self.first = self.first or now
         self.tokens += len(event.token_ids)
         self.reused = max(self.reused, event.reused)
+        self.scored = event.scored or self.scored
         self._take_scores(event)
         new = self.decoder.push(event.token_ids)
         if event.finish_reason is not None:
@@ -121,8 +123,9 @@ class Answer:
 
     def _take_scores(self, event: Event) -> None:
         for token, score in zip(event.token_ids, event.logprobs, strict=False):
-            top = tuple((self._word(t), p) for t, p in score.top)
-            self.scores.append(TokenLogprob(self._word(token), score.logprob, top))
+            top = tuple((self.word(t), p) for t, p in score.top)
+            self.scores.append(TokenLogprob(self.word(token), score.logprob, top))
 
-    def _word(self, token: int) -> str:
+    def word(self, token: int) -> str:
+        """A token by itself, control tokens too."""
         return self.decoder.tokenizer.decode([token], skip_special=False)

@@ -137,20 +137,23 @@ class LocalModel:
         states: Tensor = self.engine.model(ids_BT.to(self.engine.runner.device))
         return states.cpu()
 
-    def begin(self, prompt: Prompt | Sequence[int], options: GenerateOptions) -> Answer:
+    def begin(self, prompt: Prompt | Sequence[int], options: GenerateOptions, *, echo: bool = False) -> Answer:
         """The request of an answer, for who drives the engine (a server does), and what its events go to.
 
         Args:
             prompt: or its tokens, as they stand.
+            echo: score the prompt's tokens too, from the second on; then ``max_tokens`` may be 0.
 
         Raises:
             BadInput: a prompt without any token, sampling settings out of range, or a form that cannot be compiled.
         """
         sampling, constraint = control(options, self.tokenizer)
         search = decoder_search(options, self.tokenizer.eos_ids)
+        ids = self._ids(prompt)
         request = Request(
             id=f"{self.name}#{next(self._numbers)}",
-            prompt_ids=self._ids(prompt),
+            prompt_ids=ids,
+            score_from=1 if echo and len(ids) > 1 else None,
             sampling=sampling,
             stop_ids=frozenset(self.tokenizer.eos_ids),
             max_tokens=options.max_tokens,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from sibao.core.types import Usage
@@ -14,7 +16,7 @@ class Counters:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        own = {"registry": self.registry}
+        own: Any = {"registry": self.registry}
         self.requests = Counter("sibao_requests", "Requests answered.", ["route", "status"], **own)
         self.seconds = Histogram("sibao_request_seconds", "Time of a request.", ["route"], buckets=SECONDS, **own)
         self.first = Histogram(

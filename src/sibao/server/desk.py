@@ -12,12 +12,13 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from sibao.core.errors import ModelError
+from sibao.core.errors import BadInput, ModelError
 from sibao.core.types import Completion, Delta, GenerateOptions, Model, Prompt
 from sibao.engine.driver import Driver
 from sibao.engine.engine import Engine
 from sibao.engine.request import Event
 from sibao.providers._answers import Answer
+from sibao.providers.local import LocalModel
 
 Asked = Prompt | Sequence[int]
 """A prompt, or its tokens."""
@@ -59,12 +60,33 @@ class Desk:
         end = asyncio.get_running_loop().time() + seconds
         return (self._on_engine if self.driver is not None else self._in_thread)(prompt, options, end)
 
+    async def echo(self, prompt: Asked, options: GenerateOptions, seconds: float) -> Answer:
+        """The whole answer, with the log-probabilities of the prompt's own tokens, from the second on, in ``scored``.
+
+        Raises:
+            BadInput: the model does not give these. SibaoError, TimeoutError: as ``complete`` and ``stream``.
+        """
+        end = asyncio.get_running_loop().time() + seconds
+        if self.driver is None or not isinstance(self.model, LocalModel):
+            raise BadInput(
+                f"{self.model.name} does not tell its prompt's log-probabilities", hint="leave out echo or logprobs"
+            )
+        answer = await asyncio.to_thread(self._begin, prompt, options, echo=True)
+        async with aclosing(self._answered(self.driver, answer, end)) as deltas:
+            async for _ in deltas:
+                continue
+        return answer
+
     async def _on_engine(self, prompt: Asked, options: GenerateOptions, end: float) -> AsyncGenerator[Delta]:
-        driver = self.driver
-        if driver is None:
+        if self.driver is None:
             raise ModelError("the model has no engine")
-        answer: Answer = await asyncio.to_thread(self._begin, prompt, options)
-        name, box = answer.request.id, _Box()
+        answer = await asyncio.to_thread(self._begin, prompt, options)
+        async with aclosing(self._answered(self.driver, answer, end)) as deltas:
+            async for delta in deltas:
+                yield delta
+
+    async def _answered(self, driver: Driver, answer: Answer, end: float) -> AsyncGenerator[Delta]:
+        name, box, told = answer.request.id, _Box(), 0
         self._boxes[name] = (asyncio.get_running_loop(), box)
         driver.ask(answer.request)
         try:
@@ -78,17 +100,17 @@ class Desk:
                     failed = event.error or failed
                 if failed:
                     raise ModelError(f"the answer could not be finished: {failed}", hint="ask again, or for less")
-                if answer.reason is not None:
-                    yield Delta(text, answer.completion())
-                elif text:
-                    yield Delta(text)
+                if text or answer.reason is not None:
+                    done = None if answer.reason is None else answer.completion()
+                    scores, told = tuple(answer.scores[told:]), len(answer.scores)
+                    yield Delta(text, done, scores)
         finally:
             self._boxes.pop(name, None)
             driver.cancel(name)
 
-    def _begin(self, prompt: Asked, options: GenerateOptions) -> Answer:
+    def _begin(self, prompt: Asked, options: GenerateOptions, **how: bool) -> Answer:
         """In a thread: a long prompt takes long to encode, and an adapter to be read."""
-        answer: Answer = self.model.begin(prompt, options)
+        answer: Answer = self.model.begin(prompt, options, **how)
         self.model.engine.check(answer.request)
         return answer
 

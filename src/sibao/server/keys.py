@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import re
 import secrets
 import time
@@ -28,6 +29,7 @@ from sibao.core.errors import BadInput, ConfigError
 from sibao.core.paths import write_text
 from sibao.server.errors import Refused
 
+log = logging.getLogger("sibao.server")
 PREFIX = "sk-sibao-"
 _NAME = re.compile(r"[\w-]{1,64}")
 MINUTE = 60.0
@@ -101,14 +103,24 @@ class Caller:
 
 
 class Keys:
-    """All keys of a file; read again when the file changes."""
+    """All keys of a file; read again when the file changes.
+
+    Raises:
+        ConfigError: the file is not there, or cannot be read.
+    """
 
     def __init__(self, path: Path | None) -> None:
-        self._path, self._read_at = path, -1.0
+        self._path, self._read_at = path, 0
         self._callers: dict[str, Caller] = {}
         self._hashes: dict[str, str] = {}
         self._free = Caller()
-        self._refresh()
+        if path is not None:
+            if not path.exists():
+                raise ConfigError(
+                    f"there is no file of keys {path}", hint="make one: sibao serve --keys FILE --new-key NAME"
+                )
+            self._take(read(path))
+            self._read_at = path.stat().st_mtime_ns
 
     @property
     def needed(self) -> bool:
@@ -135,20 +147,28 @@ class Keys:
         raise Refused(401, "this API key is not known", hint="ask who runs the server for one", code="invalid_api_key")
 
     def _refresh(self) -> None:
-        if self._path is None or not self._path.exists():
-            self._hashes = {}
+        """Read the file if it has changed. One that is gone or damaged opens no door: the keys known so far hold on."""
+        if self._path is None:
             return
-        changed = self._path.stat().st_mtime
-        if changed == self._read_at:
-            return
-        rules = read(self._path)
-        self._read_at, self._hashes = changed, {name: rule.sha256 for name, rule in rules.items()}
+        try:
+            changed = self._path.stat().st_mtime_ns
+            if changed == self._read_at:
+                return
+            self._read_at = changed
+            self._take(read(self._path))
+        except (OSError, ConfigError) as error:
+            log.error("the file of keys is not read again: %s", error)
+
+    def _take(self, rules: dict[str, Rule]) -> None:
+        self._hashes = {name: rule.sha256 for name, rule in rules.items()}
         for name, rule in rules.items():
-            before = self._callers.get(name, Caller())
-            buckets = (
-                None if rate is None else Bucket(rate) for rate in (rule.requests_per_minute, rule.tokens_per_minute)
-            )
-            self._callers[name] = Caller(name, *buckets, rule.budget, before.spent)
+            spent = self._callers[name].spent if name in self._callers else 0.0
+            requests, tokens = _bucket(rule.requests_per_minute), _bucket(rule.tokens_per_minute)
+            self._callers[name] = Caller(name, requests, tokens, rule.budget, spent)
+
+
+def _bucket(rate: float | None) -> Bucket | None:
+    return None if rate is None else Bucket(rate)
 
 
 def hash_of(key: str) -> str:
@@ -184,7 +204,7 @@ def new_key(path: Path, name: str, **limits: float | None) -> str:
     if name in rules:
         raise BadInput(f"there is a key {name!r} already", hint=f"take another name, or remove its table from {path}")
     key = PREFIX + secrets.token_urlsafe(32)
-    rules[name] = Rule(sha256=hash_of(key), **{k: v for k, v in limits.items() if v is not None})  # type: ignore[arg-type]
+    rules[name] = Rule(sha256=hash_of(key), **{k: v for k, v in limits.items() if v is not None})
     lines = []
     for known, rule in rules.items():
         lines += [f"[{known}]", f'sha256 = "{rule.sha256}"']

@@ -11,6 +11,7 @@ from fastapi import Request
 
 from sibao.core.prices import Price
 from sibao.core.types import Completion, Delta, GenerateOptions, Usage
+from sibao.providers._answers import Answer
 from sibao.server.counters import Counters
 from sibao.server.desk import Asked
 from sibao.server.errors import Refused, gemini_key
@@ -19,6 +20,7 @@ from sibao.server.keys import Caller, Keys
 from sibao.server.options import ServeOptions
 
 T = TypeVar("T")
+Work = Sequence[tuple[Asked, GenerateOptions]]
 GONE = 499
 """nginx's status for a client that went away; nobody reads it but the log."""
 
@@ -79,18 +81,34 @@ class Turn:
         """The same turn for another owner, who closes it; closing this one does nothing then."""
         return Turn(self.service, self.request, self.caller, self.guest, self._stack.pop_all())
 
-    async def complete(self, asked: Sequence[tuple[Asked, GenerateOptions]]) -> list[Completion]:
+    async def complete(self, asked: Work) -> list[Completion]:
         """All answers, in order, worked on together. A client that goes away ends them.
 
         Raises:
             Refused: it took too long (504), or the client has gone. SibaoError: what the model raises.
         """
-        seconds = self.service.options.seconds
-        work = [self.guest.desk.complete(prompt, self.guest.options(options), seconds) for prompt, options in asked]
-        found = await until_gone(self.request, _all(work))
+        found = await self._each(asked, self.guest.desk.complete)
         for completion in found:
             self.record(completion)
         return found
+
+    async def echo(self, asked: Work) -> list[Answer]:
+        """All answers, with their prompts' own log-probabilities.
+
+        Raises:
+            BadInput: the model does not tell them. Refused, SibaoError: as ``complete``.
+        """
+        found = await self._each(asked, self.guest.desk.echo)
+        for answer in found:
+            self.record(answer.completion())
+        return found
+
+    async def _each(
+        self, asked: Work, ask: Callable[[Asked, GenerateOptions, float], Coroutine[Any, Any, T]]
+    ) -> list[T]:
+        seconds = self.service.options.seconds
+        work = [ask(prompt, self.guest.options(options), seconds) for prompt, options in asked]
+        return await until_gone(self.request, all_of(work))
 
     async def stream(self, prompt: Asked, options: GenerateOptions) -> AsyncGenerator[Delta]:
         """The pieces of an answer; the first has been waited for, so that what is refused raises here. Closing the turn ends
@@ -145,7 +163,7 @@ def service_of(request: Request) -> Service:
     return service
 
 
-async def _all(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+async def all_of(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
     """Results in order; where one fails the others end."""
     try:
         async with asyncio.TaskGroup() as group:

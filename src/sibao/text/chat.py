@@ -6,14 +6,17 @@ are the pieces encoded apart, so that typed control strings stay text.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from sibao.core.errors import BadInput, ModelError
 from sibao.core.types import Message, words
 from sibao.text.tokenizer import Tokenizer
 
+Tools = Sequence[Mapping[str, Any]]
+"""Functions as OpenAI writes them, for templates that show them to the model."""
 _OPEN, _CLOSE = "\ue000", "\ue001"  # private-use characters: mark where a message's content stands in the template
 
 
@@ -44,8 +47,13 @@ def _refuse(message: str) -> None:
     raise BadInput(f"the chat template refuses these messages: {message}")
 
 
-def to_text(tokenizer: Tokenizer, messages: Sequence[Message], *, generation: bool = True) -> str:
-    """The string that the model's template makes of the messages.
+def knows_tools(tokenizer: Tokenizer) -> bool:
+    """Whether the model's template shows functions that it may call."""
+    return "tools" in (tokenizer.chat_template or "")
+
+
+def to_text(tokenizer: Tokenizer, messages: Sequence[Message], *, generation: bool = True, tools: Tools = ()) -> str:
+    """The string that the model's template makes of the messages, and of the functions that the model may call.
 
     Raises:
         ModelError: the tokenizer has no template, or it fails.
@@ -61,9 +69,10 @@ def to_text(tokenizer: Tokenizer, messages: Sequence[Message], *, generation: bo
     turns = [{**message, "content": words(message)} for message in messages]
     names = {k: _content(tokenizer.config.get(k)) for k in ("bos_token", "eos_token", "pad_token", "unk_token")}
     compiled = _compile(template)
+    more = {"tools": list(tools)} if tools else {}
     try:
         with budget(turns):
-            text: str = compiled.render(messages=turns, add_generation_prompt=generation, **names)
+            text: str = compiled.render(messages=turns, add_generation_prompt=generation, **names, **more)
             return text
     except (RecursionError, MemoryError, OverflowError):
         raise too_much() from None
@@ -75,22 +84,47 @@ def _content(token: Any) -> str:
     return token.get("content", "") if isinstance(token, dict) else token or ""
 
 
-def render(tokenizer: Tokenizer, messages: Sequence[Message], *, generation: bool = True) -> list[int]:
+def render(
+    tokenizer: Tokenizer, messages: Sequence[Message], *, generation: bool = True, tools: Tools = ()
+) -> list[int]:
     """Token ids of the messages under the model's template.
 
     Args:
         generation: end with the opening of the assistant's turn.
+        tools: functions that the model may call; messages may then hold ``tool_calls``.
+
+    Raises:
+        BadInput: a function or a call holds text that looks like a control token.
     """
+    _refuse_controls(tokenizer, messages, tools)
     shown = _marked(tokenizer, messages)
-    return _encode(tokenizer, to_text(tokenizer, shown, generation=generation), messages)
+    return _encode(tokenizer, to_text(tokenizer, shown, generation=generation, tools=tools), messages)
+
+
+def _controls(tokenizer: Tokenizer) -> list[str]:
+    return [t.content for t in tokenizer.backend.get_added_tokens_decoder().values()]
+
+
+def _refuse_controls(tokenizer: Tokenizer, messages: Sequence[Message], tools: Tools) -> None:
+    """Functions are put into the text by the template in ways of its own: no mark can stand for what is in them."""
+    calls = [call for message in messages for call in message.get("tool_calls") or ()]  # type: ignore[attr-defined]
+    if not tools and not calls:
+        return
+    said = json.dumps([*tools, *calls], ensure_ascii=False)
+    for control in _controls(tokenizer):
+        if control in said:
+            raise BadInput(
+                f"a function or a call holds {control!r}, a control token of this model", hint="leave it out"
+            )
 
 
 def _marked(tokenizer: Tokenizer, messages: Sequence[Message]) -> Sequence[Message]:
     """The messages as they are or, where one holds a control string, marks in place of all contents."""
-    controls = [t.content for t in tokenizer.backend.get_added_tokens_decoder().values()]
+    controls = _controls(tokenizer)
     if not any(c in words(m) for m in messages for c in (*controls, _OPEN)):
         return messages
-    return [Message(role=m["role"], content=f"{_OPEN}{i}{_CLOSE}") for i, m in enumerate(messages)]
+    marks = ({**m, "content": f"{_OPEN}{i}{_CLOSE}"} for i, m in enumerate(messages))
+    return cast(list[Message], list(marks))
 
 
 def _encode(tokenizer: Tokenizer, text: str, messages: Sequence[Message]) -> list[int]:

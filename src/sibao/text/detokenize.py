@@ -46,6 +46,8 @@ class StreamDecoder:
     def __init__(self, tokenizer: Decodes, stop: Sequence[str] = ()) -> None:
         self.stopped = False
         """True once a stop string was found; nothing more is given out."""
+        self.characters = 0
+        """Whole characters so far, those that are held back too."""
         self.tokenizer = tokenizer
         self._stop = tuple(s for s in stop if s)
         self._window: list[int] = []
@@ -58,7 +60,9 @@ class StreamDecoder:
         if self.stopped or not token_ids:
             return ""
         # One by one: where every character is complete somewhere, a clean border is found there.
-        return self._release("".join([self._take(token) for token in token_ids]), last=False)
+        new = "".join([self._take(token) for token in token_ids])
+        self.characters += len(new)
+        return self._release(new, last=False)
 
     def flush(self) -> str:
         """All that is still held back. Bytes that never became a character appear as U+FFFD. Ends the stream."""

@@ -1,0 +1,87 @@
+"""The list of models, in the form of who asks: Gemini's clients send their key in a place of their own."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Path, Request
+from pydantic import BaseModel, Field
+
+from sibao.server._gemini_wire import model_card, models_page
+from sibao.server._openai_form import ERRORS, Told
+from sibao.server.errors import protocol
+from sibao.server.service import Service, service_of
+
+router = APIRouter(prefix="/v1", tags=["openai"])
+TheService = Annotated[Service, Depends(service_of)]
+
+
+class ModelOut(Told):
+    """A model that is served."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int = Field(0, description="Not known; 0.")
+    owned_by: str = "sibao"
+
+
+class ModelsOut(Told):
+    """All of them, the default one first."""
+
+    object: Literal["list"] = "list"
+    data: list[ModelOut]
+
+
+class GeminiModel(BaseModel):
+    """The same in Gemini's form."""
+
+    name: str
+    baseModelId: str  # noqa: N815
+    version: str
+    displayName: str  # noqa: N815
+    description: str = ""
+    supportedGenerationMethods: list[str]  # noqa: N815
+    inputTokenLimit: int | None = None  # noqa: N815
+    outputTokenLimit: int | None = None  # noqa: N815
+
+
+class GeminiModels(BaseModel):
+    """All of them in Gemini's form."""
+
+    models: list[GeminiModel]
+    nextPageToken: str | None = None  # noqa: N815
+
+
+@router.get(
+    "/models", summary="List the models", responses=ERRORS, response_model=ModelsOut | GeminiModels,
+    response_model_exclude_unset=True,
+)  # fmt: skip
+async def models(request: Request, service: TheService) -> Any:
+    """As OpenAI's; in Gemini's form where the request has `x-goog-api-key` or `?key=`."""
+    if protocol(request) == "gemini":
+        return GeminiModels.model_validate(models_page(service, *_page(request)))
+    return ModelsOut(object="list", data=[_model(name) for name in service.hall.entries])
+
+
+@router.get(
+    "/models/{model:path}", summary="Show a model", responses=ERRORS, response_model=ModelOut | GeminiModel,
+    response_model_exclude_unset=True,
+)  # fmt: skip
+async def model(
+    model: Annotated[str, Path(max_length=1000, description="Its name, which may hold slashes.")],
+    request: Request,
+    service: TheService,
+) -> Any:
+    """As OpenAI's; in Gemini's form where the request has `x-goog-api-key` or `?key=`."""
+    if protocol(request) == "gemini":
+        return GeminiModel.model_validate(model_card(service, model))
+    return _model(service.hall.find(model).id)
+
+
+def _model(name: str) -> ModelOut:
+    return ModelOut(id=name, object="model", created=0, owned_by="sibao")
+
+
+def _page(request: Request) -> tuple[int, str]:
+    size, token = request.query_params.get("pageSize", ""), request.query_params.get("pageToken", "")
+    return (int(size) if size.isdecimal() and len(size) < 10 and int(size) else 1000), token
