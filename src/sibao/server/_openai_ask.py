@@ -23,8 +23,8 @@ AUTO = -1
 
 
 def new_id(kind: str) -> str:
-    """An id of an answer."""
-    return f"{kind}-{secrets.token_hex(14)}"
+    """An id of an answer; ``kind`` is its beginning."""
+    return kind + secrets.token_hex(14)
 
 
 def now() -> int:

@@ -17,9 +17,7 @@ from sibao.server._openai_messages_form import (
     SchemaFormat,
     ToolForm,
     schema_format,
-    tool_of,
 )
-from sibao.server._tools import Tool
 
 
 class ChatForm(SamplingForm):
@@ -73,17 +71,6 @@ class ChatForm(SamplingForm):
         if self.top_logprobs is not None and not self.logprobs:
             raise BadInput("top_logprobs is set without logprobs", hint='say "logprobs": true')
         return (self.top_logprobs or 0) if self.logprobs else None
-
-    def functions(self) -> list[Tool]:
-        """The functions that the model may call, none where ``tool_choice`` says so.
-
-        Raises:
-            BadInput: two of one name.
-        """
-        found = [tool_of(one.function) for one in self.tools or ()]
-        if len({tool.name for tool in found}) < len(found):
-            raise BadInput("two tools have one name", hint="give each its own")
-        return [] if self.tool_choice == "none" else found
 
     def shape(self) -> dict[str, Any] | None:
         """``response_format`` as the engine takes it."""

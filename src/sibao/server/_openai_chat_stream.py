@@ -33,7 +33,7 @@ class Chunks:
     may: Calling
     logprobs: bool = False
     usage: bool = False
-    id: str = field(default_factory=lambda: new_id("chatcmpl"))
+    id: str = field(default_factory=lambda: new_id("chatcmpl-"))
     created: int = field(default_factory=now)
 
     async def of(self, streams: Sequence[AsyncGenerator[Delta]]) -> Pieces:
@@ -94,7 +94,7 @@ class Chunks:
             out.append(begin + b'"content":' + quoted(rest) + end)
         for place, call in enumerate(calls):
             function = {"name": call.name, "arguments": call.text}
-            said = {"index": place, "id": new_id("call"), "type": "function", "function": function}
+            said = {"index": place, "id": new_id("call_"), "type": "function", "function": function}
             out.append(begin + b'"tool_calls":[' + json.dumps(said, ensure_ascii=False).encode() + b"]" + end)
         reason = "tool_calls" if calls else finish_of(completion.finish_reason)
         out.append(begin + b'},"logprobs":null,"finish_reason":"%s"}]' % reason.encode() + self._tail())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
@@ -14,7 +15,8 @@ MOST_MESSAGES, MOST_PARTS, MOST_TOOLS = 4096, 256, 128
 Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_.-]{1,64}$")]
 
 
-def _inline(url: str) -> str:
+def inline_picture(url: str) -> str:
+    """Refuse a picture that would have to be fetched."""
     if not url.startswith("data:image/"):
         raise ValueError("pictures are taken as data:image/...;base64 URLs only; this server fetches nothing")
     return url
@@ -30,7 +32,7 @@ class TextPart(Form):
 class ImageURL(Form):
     """A picture, in the URL itself."""
 
-    url: Annotated[str, AfterValidator(_inline)]
+    url: Annotated[str, AfterValidator(inline_picture)]
     detail: Literal["auto", "low", "high"] | None = Field(None, description="Taken; the model decides.")
 
 
@@ -169,8 +171,19 @@ def schema_format(schema: dict[str, Any] | None) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": {"schema": schema}}
 
 
-def tool_of(form: FunctionForm) -> Tool:
-    """A function as the model is told of it."""
+def tools_of(forms: Sequence[FunctionForm] | None) -> list[Tool]:
+    """Functions as the model is told of them.
+
+    Raises:
+        BadInput: two of one name.
+    """
+    found = [_tool(one) for one in forms or ()]
+    if len({tool.name for tool in found}) < len(found):
+        raise BadInput("two tools have one name", hint="give each its own")
+    return found
+
+
+def _tool(form: FunctionForm) -> Tool:
     if form.parameters is None:
         return Tool(form.name, form.description or "")
     return Tool(form.name, form.description or "", form.parameters)

@@ -13,6 +13,7 @@ from sibao.server._openai_chat_form import ChatForm
 from sibao.server._openai_chat_out import AnswerMessage, CalledOut, ChatChoice, ChatOut, ToolCallOut, logprobs_of
 from sibao.server._openai_chat_stream import Chunks
 from sibao.server._openai_form import ERRORS, UsageOut, finish_of
+from sibao.server._openai_messages_form import tools_of
 from sibao.server._openai_prompt import Calling, calling, prompt_of
 from sibao.server._sse import events
 from sibao.server._tools import read_calls
@@ -30,7 +31,7 @@ async def chat(
     form: ChatForm, request: Request, service: Annotated[Service, Depends(service_of)]
 ) -> ChatOut | Response:
     """As OpenAI's. What would change the answer and is not known here is refused; nothing is kept."""
-    may = calling(form.functions(), form.tool_choice)
+    may = calling(tools_of([one.function for one in form.tools or ()]), form.tool_choice)
     shape, many = may.shape(form.shape()), range(form.n or 1)
     wanted = [form.sampling(logprobs=form.wanted_logprobs, number=number) for number in many]
     async with await service.turn(request, form.model) as turn:
@@ -51,7 +52,7 @@ def _prepared(model: Any, form: ChatForm, may: Calling, options: GenerateOptions
 def _answer(model: str, completions: list[Completion], may: Calling) -> ChatOut:
     choices = [_choice(number, completion, may) for number, completion in enumerate(completions)]
     return ChatOut(
-        id=new_id("chatcmpl"), created=now(), model=model, choices=choices, system_fingerprint=FINGERPRINT,
+        id=new_id("chatcmpl-"), created=now(), model=model, choices=choices, system_fingerprint=FINGERPRINT,
         usage=UsageOut.of(used(completions, len(completions))),
     )  # fmt: skip
 
@@ -61,7 +62,7 @@ def _choice(number: int, completion: Completion, may: Calling) -> ChatChoice:
     message = AnswerMessage(content=None if calls and not text else text)
     if calls:
         message.tool_calls = [
-            ToolCallOut(id=new_id("call"), function=CalledOut(name=call.name, arguments=call.text)) for call in calls
+            ToolCallOut(id=new_id("call_"), function=CalledOut(name=call.name, arguments=call.text)) for call in calls
         ]
     scores = logprobs_of(completion.logprobs) if completion.logprobs else None
     reason = "tool_calls" if calls else finish_of(completion.finish_reason)

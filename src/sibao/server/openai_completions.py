@@ -94,7 +94,7 @@ def _choice(form: CompletionForm, number: int, completion: Completion, shown: st
 
 def _out(model: str, choices: list[TextChoice], found: Sequence[Completion], answers: int) -> CompletionOut:
     return CompletionOut(
-        id=new_id("cmpl"), created=now(), model=model, choices=choices, usage=UsageOut.of(used(found, answers)),
+        id=new_id("cmpl-"), created=now(), model=model, choices=choices, usage=UsageOut.of(used(found, answers)),
         system_fingerprint=FINGERPRINT,
     )  # fmt: skip
 
@@ -103,7 +103,7 @@ async def _chunks(
     turn: Turn, form: CompletionForm, begun: Sequence[AsyncGenerator[Delta]], shown: Sequence[str]
 ) -> Pieces:
     usage = form.stream_options is not None and form.stream_options.include_usage
-    common = {"id": new_id("cmpl"), "object": "text_completion", "created": now(), "model": turn.model,
+    common = {"id": new_id("cmpl-"), "object": "text_completion", "created": now(), "model": turn.model,
               "system_fingerprint": FINGERPRINT}  # fmt: skip
     head, tail = data(common)[: -len(b"}\n\n")] + b',"choices":[', b',"usage":null}\n\n' if usage else b"}\n\n"
     heads = [head + b'{"index":%d,"text":' % number for number in range(len(begun))]
