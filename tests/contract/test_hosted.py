@@ -178,7 +178,7 @@ def test_refusals_become_one_tree(kind: Kind, status: int, remote: Remote, monke
     model = open_model(kind, remote, monkeypatch)
     remote.play(said(kind.refusal(status, "because"), status))
     with pytest.raises((ProviderError, UnknownName)) as caught:
-        model.generate(TURNS and [TURNS])
+        model.generate([TURNS])
     error: Any = caught.value
     if status == 404 and isinstance(error, UnknownName):
         return

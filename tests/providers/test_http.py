@@ -77,7 +77,7 @@ def test_no_credit_is_not_tried_again(remote: Remote) -> None:
 
 
 @pytest.mark.parametrize("headers", [{"retry_after": "0.3"}, {"retry_after_ms": "300"}])
-def test_the_wait_that_is_asked_for_is_kept(remote: Remote, headers: dict[str, str]) -> None:
+def test_the_wait_that_is_asked_for_is_kept(remote: Remote, headers: dict[str, Any]) -> None:
     remote.play(said(failure("slow down"), 429, **headers), said(GOOD))
     begun = time.monotonic()
     assert ask(remote) == GOOD and 0.3 <= time.monotonic() - begun < 3

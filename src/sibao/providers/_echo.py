@@ -30,7 +30,10 @@ def request(model: str, text: str) -> dict[str, Any]:
 
 def tokens(answer: dict[str, Any], text: str) -> list[Told]:
     """The tokens of ``text`` in an answer, without the new one. A KeyError, TypeError ... says that it has another form."""
-    found = answer["choices"][0]["logprobs"]
+    choice = answer["choices"][0]
+    if not choice["text"].startswith(text):
+        raise ValueError("the prompt is not repeated")
+    found = choice["logprobs"]
     offsets, values = [int(at) for at in found["text_offset"]], found["token_logprobs"]
     first = offsets[0]  # some count from behind the prompt's beginning
     begins = [at - first for at in offsets]
@@ -47,15 +50,16 @@ def _is_likeliest(value: float | None, top: dict[str, float] | None) -> bool:
     return value is not None and (not top or float(value) >= max(float(v) for v in top.values()) - 1e-9)
 
 
-def scored(told: list[Told], begin: int, text: str) -> Scored:
-    """The part of a text from character ``begin`` on. A token on the border belongs to it.
+def scored(told: list[Told], begin: int | None, text: str) -> Scored:
+    """The part of a text from character ``begin`` on, to which a token on the border belongs; None: the whole of it, whose
+    first token may have nothing before it and is then left out.
 
     Raises:
         BadInput: a token without a likelihood that something stands before.
     """
-    part = [one for one in told if one.end > begin]
+    part = [one for one in told if one.end > (begin or 0)]
     known = [one for one in part if one.logprob is not None]
-    if len(known) < len(part) - (begin == 0):
+    if len(known) < len(part) - (begin is None):
         raise BadInput(f"the server gives no likelihood for a part of {text[:60]!r}", hint="use a local model")
     total = sum(one.logprob for one in known if one.logprob is not None)
     return Scored(total, len(known), all(one.likeliest for one in known))

@@ -90,16 +90,16 @@ class CompatibleModel(RemoteModel):
         Raises:
             BadInput: as ``score``.
         """
-        return self._all([(text, 0) for text in texts])
+        return self._all([(text, None) for text in texts])
 
-    def _all(self, asked: list[tuple[str, int]]) -> list[Scored]:
+    def _all(self, asked: Sequence[tuple[str, int | None]]) -> list[Scored]:
         done = side_by_side(lambda one: self._scored(*one), asked, AT_ONCE)
         for one in done:
             if isinstance(one, Exception):
                 raise one
         return [one for one in done if isinstance(one, Scored)]
 
-    def _scored(self, text: str, begin: int) -> Scored:
+    def _scored(self, text: str, begin: int | None) -> Scored:
         try:
             answer = self.asked(lambda: self.transport.json("POST", TEXT, request(self.about.model, text)))
             told = tokens(answer, text)
