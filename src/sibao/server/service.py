@@ -77,6 +77,10 @@ class Turn:
         """End what still streams and leave the model to others."""
         await self._stack.aclose()
 
+    def ended_by(self, end: Callable[[], Awaitable[None]]) -> None:
+        """Something that closing the turn ends too."""
+        self._stack.push_async_callback(end)
+
     def handed_on(self) -> Turn:
         """The same turn for another owner, who closes it; closing this one does nothing then."""
         return Turn(self.service, self.request, self.caller, self.guest, self._stack.pop_all())
@@ -136,7 +140,7 @@ class Turn:
                 try:
                     delta = await anext(pieces)
                 except TimeoutError:
-                    raise _late(self.service.options.seconds) from None
+                    raise late(self.service.options.seconds) from None
 
     async def in_thread(self, call: Callable[..., T], *values: Any) -> T:
         """A call that computes, in a thread; the answer is waited for even if the client has gone."""
@@ -186,7 +190,7 @@ async def until_gone(request: Request, work: Awaitable[T]) -> T:
             raise Refused(GONE, "the client has gone")
         return task.result()
     except TimeoutError:
-        raise _late(request.app.state.service.options.seconds) from None
+        raise late(request.app.state.service.options.seconds) from None
     finally:
         for one in (task, gone):
             if not one.done():
@@ -194,7 +198,8 @@ async def until_gone(request: Request, work: Awaitable[T]) -> T:
                 await asyncio.wait({one})
 
 
-def _late(seconds: float) -> Refused:
+def late(seconds: float) -> Refused:
+    """The refusal of what took longer."""
     return Refused(
         504, f"the answer was not ready after {seconds:g} s", hint="ask for fewer tokens, or raise --timeout"
     )

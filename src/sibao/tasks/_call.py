@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,12 +16,13 @@ _WORST: tuple[FinishReason, ...] = ("error", "cancelled", "length", "stop")
 @dataclass(frozen=True)
 class Call:
     """``options`` None lets the task choose the number of new tokens; ``piece_tokens`` bounds the tokens of document
-    text that one prompt may hold (None: as many as fit)."""
+    text that one prompt may hold (None: as many as fit); ``expect`` is told how many answers the model is asked for next."""
 
     task: Task[Any]
     model: Model
     options: GenerateOptions | None = None
     piece_tokens: int | None = None
+    expect: Callable[[int], object] | None = None
 
     def prompt(self, inputs: Any) -> Prompt:
         """The source for an encoder-decoder, else messages, or the plain form for a model that says it has no chat
@@ -77,6 +78,8 @@ class Call:
         """A completion for each: in one batch under the largest limit, or one by one where that does not fit."""
         if not many:
             return []
+        if self.expect is not None:
+            self.expect(len(many))
         prompts = [self.prompt(inputs) for inputs in many]
         limit = max(self.limit(inputs) for inputs in many)
         if self.together(max(self.model.count(prompt) for prompt in prompts), limit) <= self.model.context:

@@ -8,7 +8,7 @@ piece by piece; free writing is refused with the numbers. Nothing is cut in sile
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -38,12 +38,15 @@ def run(
     options: GenerateOptions | None = None,
     *,
     piece_tokens: int | None = None,
+    expect: Callable[[int], object] | None = None,
 ) -> TaskResult:
     """Do the task; ``options.max_tokens`` holds for each call, None lets the task choose.
 
     Args:
         piece_tokens: at most so many tokens of the document in one prompt (None: as many as fit). A model trained on
             single sentences translates better with small pieces.
+        expect: called before the model is asked, with the number of its answers: a long text takes several, and what a
+            merge will still take is not known before.
 
     Raises:
         ContextOverflow: the task cannot be split, or its fixed part alone does not fit.
@@ -51,7 +54,7 @@ def run(
     if done := direct(task, model, [inputs]):
         return done[0]
     begun = time.perf_counter()
-    call, notes = _whole(Call(task, model, options, piece_tokens), inputs)
+    call, notes = _whole(Call(task, model, options, piece_tokens, expect), inputs)
     if call.fits(inputs) and not _cut_by_stop(call, inputs):
         result = finish(task, inputs, call.generate([inputs])[0], notes)
     else:

@@ -31,3 +31,13 @@ class Score(Json):
     missing: int = Field(description="Rows that could not be scored; never counted as wrong.")
     chance: float | None = Field(description="What guessing gives; null if unknown.")
     signature: str = Field(description="How the number was made, so that it can be made again.")
+
+
+class Failure(Json):
+    """What went wrong."""
+
+    type: str = Field(
+        description="Name of the error: BadInput, DataError, UnknownName, ContextOverflow, ModelError ..."
+    )
+    message: str = Field(description="What was got and what was wanted.")
+    hint: str = Field(description="What to do next; may be empty.")

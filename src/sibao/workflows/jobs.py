@@ -110,12 +110,13 @@ def has_template(model: Model) -> bool:
 
 @dataclass(frozen=True)
 class Job:
-    """Made by ``job``. ``options`` None lets the task choose the number of new tokens."""
+    """Made by ``job``. ``options`` None lets the task choose the number of new tokens; ``expect``: see ``tasks.long.run``."""
 
     task: Task[Any]
     model: Model
     options: GenerateOptions | None
     piece_tokens: int | None
+    expect: Callable[[int], object] | None = None
 
     def run(self, many: Sequence[Any]) -> list[TaskResult]:
         """A result for each inputs, in order; several are batched.
@@ -124,7 +125,8 @@ class Job:
             ContextOverflow: an input that neither fits nor can be split.
         """
         if len(many) == 1:
-            return [long.run(self.task, self.model, many[0], self.options, piece_tokens=self.piece_tokens)]
+            how: dict[str, Any] = {"piece_tokens": self.piece_tokens, "expect": self.expect}
+            return [long.run(self.task, self.model, many[0], self.options, **how)]
         return long.run_many(self.task, self.model, many, self.options, piece_tokens=self.piece_tokens)
 
     def stream(self, inputs: Any, write: Callable[[str], object]) -> TaskResult:
