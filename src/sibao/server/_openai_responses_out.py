@@ -134,7 +134,7 @@ def message(text: str, completion: Completion) -> OutputMessage:
 def call(called: Call) -> OutputCall:
     """An answer's call."""
     return OutputCall(
-        id=new_id("fc_"), status="completed", call_id=new_id("call"), name=called.name, arguments=called.text
+        id=new_id("fc_"), status="completed", call_id=new_id("call_"), name=called.name, arguments=called.text
     )
 
 

@@ -27,6 +27,7 @@ class Counters:
         )
         self.running = Gauge("sibao_requests_running", "Requests that wait or run.", **own)
         self.loaded = Gauge("sibao_models_loaded", "Models in memory.", **own)
+        self.held = Gauge("sibao_cache_blocks_held", "Blocks of the cache that requests hold now.", ["model"], **own)
 
     def answered(self, model: str, usage: Usage, first_token_seconds: float) -> None:
         """Count one answer."""

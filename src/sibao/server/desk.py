@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 from sibao.core.errors import BadInput, ModelError
@@ -22,6 +24,8 @@ from sibao.providers.local import LocalModel
 
 Asked = Prompt | Sequence[int]
 """A prompt, or its tokens."""
+THREADS = 16
+"""Answers of a model without an engine of Sibao's that are worked on at once; they keep no thread from other models."""
 _Box = asyncio.Queue[list[Event]]
 
 
@@ -33,11 +37,14 @@ class Desk:
         engine = getattr(model, "engine", None)
         self._boxes: dict[str, tuple[asyncio.AbstractEventLoop, _Box]] = {}
         self.driver = Driver(engine, self._told) if isinstance(engine, Engine) and hasattr(model, "begin") else None
+        self._threads = None if self.driver is not None else ThreadPoolExecutor(THREADS, "answers")
 
     def close(self) -> None:
         """Put the model away; nothing may run."""
         if self.driver is not None:
             self.driver.close()
+        if self._threads is not None:
+            self._threads.shutdown(wait=False)
 
     async def complete(self, prompt: Asked, options: GenerateOptions, seconds: float) -> Completion:
         """The whole answer, within so many seconds. Cancelling the task ends the request within a step.
@@ -131,18 +138,19 @@ class Desk:
     async def _in_thread(self, prompt: Asked, options: GenerateOptions, end: float) -> AsyncGenerator[Delta]:
         if not isinstance(prompt, str) and prompt and isinstance(prompt[0], int):
             raise ModelError(f"{self.model.name} takes text, not tokens", hint="send the prompt as text")
-        pieces: Iterator[Delta] = await asyncio.to_thread(self.model.stream, prompt, options)
+        run = partial(asyncio.get_running_loop().run_in_executor, self._threads)
+        pieces: Iterator[Delta] = await run(self.model.stream, prompt, options)
         try:
             while True:
                 async with asyncio.timeout_at(end):
-                    delta = await asyncio.to_thread(next, pieces, None)
+                    delta = await run(next, pieces, None)
                 if delta is None:
                     return
                 yield delta
         finally:
             close = getattr(pieces, "close", None)
             if close is not None:
-                await asyncio.shield(asyncio.to_thread(_close, close))
+                await asyncio.shield(run(_close, close))
 
 
 def _close(close: Any) -> None:

@@ -86,7 +86,8 @@ class Hall:
         self.entries = {entry.id: entry for entry in map(Entry.read, options.models)}
         self.memory = options.memory_bytes or int(SHARE * memory_bytes())
         self.loaded: dict[str, Place] = {}
-        self._loading: dict[str, asyncio.Lock] = {}
+        self._loading: dict[str, asyncio.Task[None]] = {}
+        self._room = asyncio.Lock()
 
     @property
     def default(self) -> str:
@@ -104,7 +105,10 @@ class Hall:
             return self.entries[name]
         if not self.options.any_model:
             raise UnknownName("model", name[:200], self.entries)
-        return Entry.read(name)
+        try:
+            return Entry.read(name)
+        except (OSError, ValueError):  # longer than names of files may be, or with bytes that none has
+            raise UnknownName("model", name[:200], self.entries) from None
 
     @asynccontextmanager
     async def visit(self, name: str | None) -> AsyncIterator[Guest]:
@@ -115,7 +119,7 @@ class Hall:
             Refused: its queue is full (429), or there is no memory for it while others work (503).
         """
         entry = self.find(name)
-        place = await self._place(entry)
+        place = await self._place(entry.base)
         with self._seat(place):
             yield Guest(entry, place.desk)
 
@@ -134,17 +138,28 @@ class Hall:
             place.busy -= 1
             place.used = time.monotonic()
 
-    async def _place(self, entry: Entry) -> Place:
-        lock = self._loading.setdefault(entry.base, asyncio.Lock())
-        async with lock:
-            if entry.base not in self.loaded:
-                size = size_of(entry.base)
-                await self._make_room(size)
-                begun = time.perf_counter()
-                model = await asyncio.to_thread(load, entry.base, **self.options.loading)
-                self.loaded[entry.base] = Place(Desk(model), size)
-                log.info("%s loaded in %.1f s", entry.base, time.perf_counter() - begun)
-            return self.loaded[entry.base]
+    async def _place(self, base: str) -> Place:
+        """Who goes away while a model is loaded does not stop that: others may wait for it."""
+        while (place := self.loaded.get(base)) is None:
+            if base not in self._loading:
+                self._loading[base] = asyncio.create_task(self._load(base))
+                self._loading[base].add_done_callback(lambda done: self._no_longer(base, done))
+            await asyncio.shield(self._loading[base])
+        return place
+
+    def _no_longer(self, base: str, done: asyncio.Task[None]) -> None:
+        del self._loading[base]
+        if not done.cancelled() and done.exception() is not None:
+            log.warning("%s was not loaded: %s", base[:200], done.exception())
+
+    async def _load(self, base: str) -> None:
+        async with self._room:
+            size = await asyncio.to_thread(size_of, base)
+            await self._make_room(size)
+            begun = time.perf_counter()
+            model = await asyncio.to_thread(load, base, **self.options.loading)
+            self.loaded[base] = Place(Desk(model), size)
+            log.info("%s loaded in %.1f s", base, time.perf_counter() - begun)
 
     async def _make_room(self, size: int) -> None:
         while self.loaded and sum(place.bytes for place in self.loaded.values()) + size > self.memory:

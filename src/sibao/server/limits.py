@@ -56,7 +56,7 @@ class Limits:
     async def _body(self, request: Request, receive: Receive) -> bytes:
         most = self.options.file_bytes if request.url.path.startswith("/api/data") else self.options.body_bytes
         declared = request.headers.get("content-length", "0")
-        if not declared.isdigit() or int(declared) > most:
+        if not (declared.isascii() and declared.isdigit()) or int(declared) > most:
             raise Refused(
                 413, f"the body has {declared[:20]} bytes, at most {most} are taken", hint="send less at once"
             )

@@ -10,6 +10,7 @@ from typing import Any
 import uvicorn
 
 from sibao.core.errors import BadInput
+from sibao.server._protocol import BoundedProtocol
 from sibao.server.app import create_app
 from sibao.server.options import ServeOptions
 
@@ -29,6 +30,7 @@ class Server(uvicorn.Server):
         """A signal to end: nothing new is taken, what runs is finished."""
         self._service.draining = True
         super().handle_exit(sig, frame)
+        self._captured_signals.clear()  # uvicorn would raise them again at the end, and the process would not exit with 0
 
 
 def serve(options: ServeOptions, ready: Callable[[str], object] = lambda _: None) -> None:
@@ -43,8 +45,8 @@ def serve(options: ServeOptions, ready: Callable[[str], object] = lambda _: None
     app = create_app(options)
     bound = bind(options.host, options.port)
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, timeout_graceful_shutdown=DRAIN_SECONDS, timeout_keep_alive=75,
-        limit_concurrency=CONNECTIONS, h11_max_incomplete_event_size=64 << 10, server_header=False,
+        app, http=BoundedProtocol, log_level="warning", access_log=False, timeout_keep_alive=75,
+        timeout_graceful_shutdown=DRAIN_SECONDS, limit_concurrency=CONNECTIONS, server_header=False,
     )  # fmt: skip
     server = Server(config, app.state.service)
     ready(address(options.host, bound))

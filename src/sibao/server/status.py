@@ -63,6 +63,9 @@ async def metrics(request: Request, service: TheService) -> Response:
     """Counts in Prometheus' text form."""
     service.caller(request)
     service.counters.loaded.set(len(service.hall.loaded))
+    for name, place in service.hall.loaded.items():
+        if place.desk.driver is not None:
+            service.counters.held.labels(name).set(place.desk.driver.engine.held)
     return Response(service.counters.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
