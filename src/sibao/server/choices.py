@@ -153,10 +153,9 @@ class Choices:
                 for line in process.stdout or ():
                     self._heard(one, json.loads(line))
             with self._changed:
-                one.said, one.process, one.opening, one.ended = {}, None, "", time.monotonic()
+                one.said, one.process = {}, None
                 if one.state == "running":
-                    one.state = "done" if one.result is not None else "failed"
-                    one.failure = None if one.result is not None else one.failure or _died(process.returncode, words)
+                    one.state, one.ended, one.failure = "failed", time.monotonic(), _died(process.returncode, words)
 
     def _speak(self, process: subprocess.Popen[bytes], said: bytes) -> None:
         try:
@@ -168,10 +167,11 @@ class Choices:
 
     def _heard(self, one: Choice, said: dict[str, Any]) -> None:
         with self._changed:
-            if "result" in said:
-                one.result = said["result"]
-            elif "error" in said:
-                one.failure = said["error"]
+            if one.state != "running":  # given up meanwhile
+                return
+            if "result" in said or "error" in said:  # the process needs a moment more to go
+                one.result, one.failure, one.ended = said.get("result"), said.get("error"), time.monotonic()
+                one.state = "done" if one.result is not None else "failed"
             elif said["stage"] == "open":
                 one.opening = said["name"]
             else:

@@ -11,7 +11,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sibao.core.errors import BadInput
+from sibao.core.errors import BadInput, SibaoError
 from sibao.core.paths import runs_dir
 from sibao.store.runs import Run, get_run, list_runs
 from sibao.workflows._presence import trainer
@@ -53,9 +53,16 @@ def standing(run: Run) -> Standing:
     busy = trainer(folder) is not None or _is_starting(run.id)
     state: Any = "running" if busy else "interrupted" if run.status == "running" else run.status
     last = last_step(run.id) or {}
-    steps = run.recipe.get("schedule", {}).get("steps")
     resumable = not busy and state != "done" and (folder / RECIPE).is_file()
-    return Standing(run, state, busy, resumable, last.get("step"), steps, last.get("loss"), last.get("joules"))
+    return Standing(run, state, busy, resumable, last.get("step"), _planned(run), last.get("loss"), last.get("joules"))
+
+
+def _planned(run: Run) -> int | None:
+    """Steps of the recipe; a resumed run may have been given others, which its folder knows."""
+    try:
+        return saved_recipe(runs_dir() / run.id).schedule.steps
+    except (SibaoError, OSError, ValueError):
+        return run.recipe.get("schedule", {}).get("steps")
 
 
 def stop_run(run: str) -> None:

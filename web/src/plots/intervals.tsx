@@ -29,8 +29,8 @@ export function Intervals({ bars, label, ends, chanceName }: Props) {
   return (
     <div class="intervals" role="list" aria-label={label}>
       {bars.map((bar) => (
-        <div key={bar.id} role="listitem" class={bar.strong ? "interval strong" : "interval"} title={bar.title}>
-          <span class="interval-name" title={bar.name}>
+        <div key={bar.id} role="listitem" class={bar.strong ? "ivl strong" : "ivl"} title={bar.title}>
+          <span class="ivl-name">
             {bar.name}
           </span>
           <svg class="strip" aria-hidden="true">
@@ -43,7 +43,7 @@ export function Intervals({ bars, label, ends, chanceName }: Props) {
             )}
             <circle cx={at(bar.value)} cy="50%" r="5" />
           </svg>
-          <span class="interval-value n">
+          <span class="ivl-value n">
             <b>{figure(bar.value)}</b>
             {bar.low !== null && bar.high !== null && (
               <span class="soft small">
@@ -55,8 +55,8 @@ export function Intervals({ bars, label, ends, chanceName }: Props) {
           </span>
         </div>
       ))}
-      <div class="interval scale" aria-hidden="true">
-        <span class="interval-name soft small">{bars.some((bar) => bar.chance != null) ? chanceName : ""}</span>
+      <div class="ivl scale" aria-hidden="true">
+        <span class="ivl-name soft small">{bars.some((bar) => bar.chance != null) ? chanceName : ""}</span>
         <svg class="strip">
           {scale.ticks.map((tick) => (
             <text key={tick} class="tick middle" x={at(tick)} y="14">
@@ -64,7 +64,7 @@ export function Intervals({ bars, label, ends, chanceName }: Props) {
             </text>
           ))}
         </svg>
-        <span class="interval-value" />
+        <span class="ivl-value" />
       </div>
     </div>
   );

@@ -48,7 +48,7 @@ export function Lines({ series, xName, yName, label, height = 260, write }: Prop
         viewBox={`0 0 ${width} ${height}`}
         role="img"
         aria-label={label}
-        tabIndex={0}
+        tabindex={0}
         onKeyDown={move}
         onPointerMove={(event) => setPicked(under(event, width, x, steps))}
         onPointerLeave={() => setPicked(null)}

@@ -11,11 +11,11 @@ import { WORDS } from "./words";
 const MOST = 8;
 type Offered = Asked<{ candidates: Candidate[] }>;
 
-/** What may be chosen among; two of them are entered at first: two models, else one in two precisions. */
+/** What may be chosen among; two of them are entered at first: two that are known by name, else one in two precisions. */
 export function useEntrants(active: boolean, form: Form, enter: (models: Entrant[]) => void): Offered {
   const offered = useAsk<{ candidates: Candidate[] }>("/api/choose/candidates", active);
   useEffect(() => {
-    const [first, second] = offered.found?.candidates.filter((one) => one.here) ?? [];
+    const [first, second] = offered.found?.candidates.filter((one) => one.here && one.origin !== "run") ?? [];
     if (!first || form.models.length) return;
     enter([{ name: first.name, precision: "auto" }, second ? { name: second.name, precision: "auto" } : { name: first.name, precision: "int8" }]);
   }, [offered.found]);

@@ -23,7 +23,7 @@ export function Outcome({ result }: { result: Result }) {
           <summary>{one.question}</summary>
           {one.answer.map((line, place) => (
             <p key={place} class="text">
-              {line}
+              <WithCode text={line} />
             </p>
           ))}
         </details>
@@ -31,6 +31,11 @@ export function Outcome({ result }: { result: Result }) {
       <Sources result={result} />
     </section>
   );
+}
+
+/** Commands stand between backticks. */
+function WithCode({ text }: { text: string }) {
+  return <>{text.split("`").map((part, place) => (place % 2 ? <code key={place}>{part}</code> : part))}</>;
 }
 
 function Verdict({ result }: { result: Result }) {

@@ -59,7 +59,7 @@ const WORDS = words({
 });
 const AT_ONCE = 8;
 
-/** Every table of figures that may be compared. */
+/** Every table of figures that may be compared; those with several models first. */
 export function Boards({ active }: { active: boolean }) {
   const t = useWords(WORDS);
   const tongue = useValue(language);
@@ -69,7 +69,7 @@ export function Boards({ active }: { active: boolean }) {
   const { found, fault, again } = useAsk<{ tables: BoardTable[] }>(`/api/leaderboard?own=${own}&language=${tongue}`, active);
   if (fault && !found) return <Failure error={fault} again={again} />;
   if (!found) return <Loading />;
-  const tables = found.tables.filter((table) => has(table, search));
+  const tables = found.tables.filter((table) => has(table, search)).sort((a, b) => Number(b.rows.length > 1) - Number(a.rows.length > 1));
   return (
     <div class="stack">
       <div class="two">
@@ -97,6 +97,7 @@ function Board({ table }: { table: BoardTable }) {
   const t = useWords(WORDS);
   const names = [table.dataset.startsWith(table.task) ? "" : table.task, table.dataset, table.subset, table.metric];
   const title = names.filter(Boolean).join(" · ");
+  const alone = table.rows.length === 1;
   const bars = table.rows.map((row, place) => ({
     id: String(place),
     name: row.model,
@@ -104,8 +105,8 @@ function Board({ table }: { table: BoardTable }) {
     low: row.low,
     high: row.high,
     chance: row.chance,
-    strong: row.could_be_first === true,
-    remark: row.rank_best === null ? t.unknown : t.place(ranks(row)),
+    strong: !alone && row.could_be_first === true,
+    remark: alone ? "" : row.rank_best === null ? t.unknown : t.place(ranks(row)),
     title: [row.n ? `n = ${row.n}` : "", row.title || row.source, row.date].filter(Boolean).join(" · "),
   }));
   return (
@@ -116,7 +117,7 @@ function Board({ table }: { table: BoardTable }) {
     >
       <p class="small soft">
         {t[table.better]}
-        {table.better === "neither" ? "" : ` · ${t.ranks(percent(table.level))}`}
+        {table.better === "neither" || alone ? "" : ` · ${t.ranks(percent(table.level))}`}
       </p>
       {[...table.apart, ...table.cautions].map((remark) => (
         <p key={remark} class="small warn">

@@ -76,13 +76,13 @@ export function Cards({ active }: { active: boolean }) {
 
 const FACTS = words({
   en: {
-    architecture: "architecture",
-    parameters: "parameters",
-    "active parameters": "active parameters",
-    "size of the weight files": "weight files",
-    context: "context",
-    licence: "licence",
-    languages: "languages",
+    architecture: "Architecture",
+    parameters: "Parameters",
+    "active parameters": "Active parameters",
+    "size of the weight files": "Weight files",
+    context: "Context",
+    licence: "Licence",
+    languages: "Languages",
   },
   zh: {
     architecture: "架构",
