@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from sibao.core.errors import BadInput, ProviderError, UnknownName
 from sibao.core.types import Completion, Delta, FinishReason, GenerateOptions, Message, Prompt, Usage, as_prompts
@@ -52,14 +53,16 @@ class MockModel:
 
     def generate(self, prompts: str | Sequence[Prompt], options: GenerateOptions | None = None) -> list[Completion]:
         """Complete every prompt, in order."""
-        return [self._complete(prompt, options or GenerateOptions()) for prompt in as_prompts(prompts)]
+        return [self._timed(self._complete(p, options or GenerateOptions())) for p in as_prompts(prompts)]
 
     def stream(self, prompt: Prompt, options: GenerateOptions | None = None) -> Iterator[Delta]:
         """One character at a time; the last piece carries the completion."""
+        started = time.perf_counter()
         completion = self._complete(prompt, options or GenerateOptions())
         for char in completion.text:
+            self._wait()
             yield Delta(char)
-        yield Delta("", completion)
+        yield Delta("", _took(completion, time.perf_counter() - started))
 
     def count(self, prompt: Prompt) -> int:
         """Characters of all messages."""
@@ -74,16 +77,27 @@ class MockModel:
                 raise BadInput(f"{self.name} does not know {field}", hint="leave it out, or take another model")
         if options.max_tokens < 1:
             raise BadInput(f"max_tokens is {options.max_tokens}, at least 1 is needed")
-        started = time.perf_counter()
         text = ANSWERS[self._kind](prompt if isinstance(prompt, str) else _shown(prompt[-1]) if prompt else "")
         cut = find_stop(text[: options.max_tokens], options.stop)
         full = len(text) if cut is None else cut
         text = text[: min(full, options.max_tokens)]
-        if self._kind == "slow":
-            time.sleep(SLOW_SECONDS * len(text))
-        seconds = time.perf_counter() - started
         reason: FinishReason = "length" if len(text) < full else "stop"
-        return Completion(text, reason, Usage(self.count(prompt), len(text)), seconds, seconds / max(1, len(text)))
+        return Completion(text, reason, Usage(self.count(prompt), len(text)))
+
+    def _timed(self, completion: Completion) -> Completion:
+        """The whole answer, after the wait for all of its characters."""
+        started = time.perf_counter()
+        for _ in completion.text:
+            self._wait()
+        return _took(completion, time.perf_counter() - started)
+
+    def _wait(self) -> None:
+        if self._kind == "slow":
+            time.sleep(SLOW_SECONDS)
+
+
+def _took(completion: Completion, seconds: float) -> Completion:
+    return replace(completion, seconds=seconds, first_token_seconds=seconds / max(1, len(completion.text)))
 
 
 def _shown(message: Message) -> str:
