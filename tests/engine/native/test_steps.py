@@ -11,7 +11,11 @@ from tests.engine.native.steps import logits_of
 
 from sibao.engine.build import build
 from sibao.engine.native.library import missing
+from sibao.engine.request import Request
+from sibao.engine.scheduler import STEP_TOKENS
 from sibao.models.folder import load_model
+from sibao.nn.config import DecoderConfig
+from sibao.nn.decoder import Decoder
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason="no compiler")
 DENSE = [(shape, name) for shape, name in zip(SHAPES, IDS, strict=True) if read_shape(shape[0]).experts is None]
@@ -55,3 +59,14 @@ def test_a_row_is_the_same_to_the_bit_in_any_company(
     together = logits_of(runner, [MIXED[i] for i in order[:count]], piece)
     for one, other in zip(alone, together, strict=True):
         assert torch.equal(one, other)
+
+
+def test_a_prompt_that_takes_several_steps_alone() -> None:
+    decoder = Decoder(DecoderConfig(89, 40, 2, 4, 2, 10, 72, 3 * STEP_TOKENS, initializer_range=0.3)).eval()
+    decoder.initialize(3)
+    prompt = [i * 7 % 80 for i in range(2 * STEP_TOKENS + 60)]
+    made = build(decoder, precision="fp32", kernels=True, threads=1)
+    told = list(made.submit(Request("long", prompt, max_tokens=1)))
+    with torch.inference_mode():
+        best = int(decoder.logits(decoder(torch.tensor([prompt])))[0, -1].argmax())
+    assert [(event.token_ids, event.error) for event in told] == [((best,), "")]

@@ -94,7 +94,7 @@ class NativeRunner:
             return torch.empty(rows, vocabulary(self.config))
         if size > len(self._scores):
             self._scores = torch.empty(size)
-        return self._scores[:size].view(rows, -1)
+        return self._scores[:size].view(rows, vocabulary(self.config))
 
     def logits(self, step: Step) -> Tensor:
         """See ``engine.runner.Runner``."""
