@@ -26,3 +26,5 @@ def test_everything_happens_and_is_shown(
     assert card["accuracy"]["n"] == 400 and card["accuracy"]["chance"] == pytest.approx(0.4, abs=0.2)
     assert 0 <= card["p_value"] <= 1 and card["verdict"] in ("better", "worse", "not distinguishable")
     assert card["peak_memory_bytes"] > 0 and card["training_joules"] > 0
+    assert set(result["choice"]["candidates"]) == {model, card["model"], f"{model} (int8)"}
+    assert "Choose" in shown

@@ -6,7 +6,7 @@ import json
 import sys
 import tomllib
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console
 
@@ -19,6 +19,9 @@ from sibao.training.recipe import parse_recipe
 from sibao.workflows._tables import scorecard_table
 from sibao.workflows.evaluate import EvaluationResult, evaluate
 from sibao.workflows.finetune import finetune
+
+if TYPE_CHECKING:
+    from sibao.workflows._choose_result import Choice
 
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 WRITING = Sampling(temperature=0.8, top_p=0.9, repetition_penalty=1.1, seed=7)
@@ -46,11 +49,28 @@ def demo(*, quiet: bool = False, model: str = "mini") -> dict[str, Any]:
     if out is not None:
         Console(file=out).print(result.render())
         Console(file=out).print(scorecard_table(_scorecard(name, result, trained.joules)))
+    decided = _choose(model, name)
+    if out is not None:
+        from sibao.workflows._choose_show import show
+
+        _say(out, "\n== Choose: mini, mini with the adapter, or mini in int8? A race on the same titles\n\n")
+        Console(file=out).print(show(decided))
         _say(out, f"\nThe adapter is yours: sibao generate --model '{name}' '这篇论文属于哪个学科门类？\\n…'\n")
     return {
         "tasks": shown, "training": trained.to_json(), "evaluation": result.to_json(),
-        "scorecard": _scorecard(name, result, trained.joules),
+        "scorecard": _scorecard(name, result, trained.joules), "choice": decided.to_json(),
     }  # fmt: skip
+
+
+def _choose(model: str, adapted: str) -> Choice:
+    """The decision among the model, the model with its adapter, and the model in 8 bits."""
+    from sibao.workflows._choose_ask import Ask
+    from sibao.workflows._choose_cells import Candidate
+    from sibao.workflows.choose import choose
+
+    candidates = (Candidate(model), Candidate(adapted), Candidate(model, "int8"))
+    rows = (str(SAMPLES / "csl_category.test.jsonl"),)
+    return choose(Ask(candidates=candidates, data=rows, task="generate", metric="accuracy", max_tokens=8), quiet=True)
 
 
 def _say(out: TextIO | None, text: str) -> None:
