@@ -72,7 +72,7 @@ class DataError(BadInput):
     """
 
     def __init__(self, message: str, *, file: str = "", line: int = 0, field: str = "", hint: str = "") -> None:
-        where = file + (f":{line}" if line else "") + (f" field {field!r}" if field else "")
+        where = (file + (f":{line}" if line else "") + (f" field {field!r}" if field else "")).lstrip()
         super().__init__(f"{where}: {message}" if where else message, hint=hint)
         self.file, self.line, self.field = file, line, field
 

@@ -206,9 +206,9 @@ class AnswerHereOut(Head, AnsweredHere):
 
 
 class RowFailure(Json):
-    """In place of a result: why there is none."""
+    """Why there is no result; in place of one where several were asked for."""
 
-    error: Failure = Field(description="What went wrong with this text.")
+    error: Failure = Field(description="What went wrong.")
 
 
 class Several(Head, Generic[T]):

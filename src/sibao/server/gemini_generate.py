@@ -17,6 +17,7 @@ from sibao.core.types import Delta
 from sibao.server._gemini_read import Request as Asked
 from sibao.server._gemini_read import read
 from sibao.server._gemini_schema import Ask
+from sibao.server._gemini_told import ERRORS, SHOWN, AnswerOut
 from sibao.server._gemini_wire import Said, answer, served_name
 from sibao.server._sse import MEDIA, Pieces, data, events, quoted
 from sibao.server._tools import Sieve, read_calls
@@ -29,7 +30,8 @@ STREAMED: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Events (`alt=sse`), or a list that grows.",
         "content": {MEDIA: {"schema": {"type": "string"}}},
-    }
+    },
+    **ERRORS,
 }
 
 
@@ -61,7 +63,7 @@ async def stream(
 
 for place in PLACES:
     path = place + "/{model:path}"
-    router.post(path + ":generateContent", summary="Generate")(generate)
+    router.post(path + ":generateContent", summary="Generate", response_model=AnswerOut, **SHOWN)(generate)
     router.post(
         path + ":streamGenerateContent", summary="Generate, streamed", response_class=Response, responses=STREAMED
     )(stream)

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 
+from sibao.server._gemini_told import SHOWN, ModelCard, ModelsPage
 from sibao.server._gemini_wire import PAGE, model_card, models_page
 from sibao.server.service import Service, service_of
 
@@ -13,7 +14,7 @@ router = APIRouter(tags=["gemini"])
 TheService = Annotated[Service, Depends(service_of)]
 
 
-@router.get("/v1beta/models", summary="List the models")
+@router.get("/v1beta/models", summary="List the models", response_model=ModelsPage, **SHOWN)
 async def models(
     service: TheService,
     size: Annotated[int, Query(alias="pageSize", ge=0, description="Models of one page; 0: as many as fit.")] = PAGE,
@@ -25,7 +26,7 @@ async def models(
     return models_page(service, size or PAGE, token)
 
 
-@router.get("/v1beta/models/{model:path}", summary="Show a model")
+@router.get("/v1beta/models/{model:path}", summary="Show a model", response_model=ModelCard, **SHOWN)
 async def model(model: str, service: TheService) -> dict[str, Any]:
     """One model; its limits are known once it is loaded."""
     return model_card(service, model)

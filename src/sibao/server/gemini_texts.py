@@ -14,6 +14,7 @@ from sibao.core.errors import BadInput
 from sibao.core.types import Usage, words
 from sibao.server._gemini_read import messages, read
 from sibao.server._gemini_schema import BatchEmbedAsk, CountAsk, EmbedAsk
+from sibao.server._gemini_told import SHOWN, BatchEmbedOut, CountOut, EmbedOut
 from sibao.server._gemini_wire import served_name
 from sibao.server.gemini_generate import PLACES
 from sibao.server.service import Service, Turn, service_of
@@ -42,9 +43,9 @@ async def embed_many(request: Request, model: str, body: BatchEmbedAsk, service:
 
 for place in PLACES:
     path = place + "/{model:path}"
-    router.post(path + ":countTokens", summary="Count tokens")(count)
-    router.post(path + ":embedContent", summary="Embed a text")(embed)
-    router.post(path + ":batchEmbedContents", summary="Embed texts")(embed_many)
+    router.post(path + ":countTokens", summary="Count tokens", response_model=CountOut, **SHOWN)(count)
+    router.post(path + ":embedContent", summary="Embed a text", response_model=EmbedOut, **SHOWN)(embed)
+    router.post(path + ":batchEmbedContents", summary="Embed texts", response_model=BatchEmbedOut, **SHOWN)(embed_many)
 
 
 def _count(body: CountAsk, model: Any) -> int:

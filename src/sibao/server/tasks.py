@@ -15,6 +15,7 @@ from sibao.server._task_schema import (
     AnswerHereOut,
     Body,
     GenerateBody,
+    RowFailure,
     Several,
     SummarizeBody,
     TranslateBody,
@@ -29,7 +30,11 @@ in pieces (the total grows where summaries are summarized), and at the end `data
 `data: {"error": {...}}`."""
 HOW: dict[str, Any] = {
     "response_model_exclude_unset": True,
-    "responses": {200: {"description": EVENTS, "content": {MEDIA: {"schema": {"type": "string"}}}}},
+    "responses": {
+        200: {"description": EVENTS, "content": {MEDIA: {"schema": {"type": "string"}}}},
+        "4XX": {"model": RowFailure},
+        "5XX": {"model": RowFailure},
+    },
 }
 
 
