@@ -12,7 +12,14 @@ from typing import Any
 RECIPE = """
 [model]
 family = "qwen3"
-config = {{ hidden_size = 32, num_hidden_layers = 1, num_attention_heads = 2, num_key_value_heads = 1, intermediate_size = 64, head_dim = 16, max_position_embeddings = 64 }}
+[model.config]
+hidden_size = 32
+num_hidden_layers = 1
+num_attention_heads = 2
+num_key_value_heads = 1
+intermediate_size = 64
+head_dim = 16
+max_position_embeddings = 64
 [tokenizer]
 vocab_size = 400
 [data]
@@ -41,6 +48,7 @@ def training(home: Path, steps: int) -> subprocess.Popen[bytes]:
 
 PAIRS: list[dict[str, Any]] = [
     {"en": "Hello.", "zh": "你好。"}, {"en": "Thank you.", "zh": "谢谢。"}, {"en": "Good morning.", "zh": "早上好。"},
-    {"en": "I like tea.", "zh": "我喜欢茶。"}, {"en": "Where is he?", "zh": "他在哪里？"}, {"en": "It is red.", "zh": "它是红色的。"},
+    {"en": "I like tea.", "zh": "我喜欢茶。"}, {"en": "Where is he?", "zh": "他在哪里？"},
+    {"en": "It is red.", "zh": "它是红色的。"},
 ]  # fmt: skip
 """Rows of a race that is over soon."""

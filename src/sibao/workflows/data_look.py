@@ -26,7 +26,7 @@ from sibao.text.rows import BadRow, kind_of
 from sibao.workflows.data import inspect
 
 MOST_ROWS = 2_000_000
-MOST_BYTES = 1 << 30
+MOST_BYTES = 512 << 20
 """Rows, and bytes once unpacked: a small packed file may hold any number of both."""
 LOOKED_AT, SHOWN = 1000, 5
 """Rows whose fields are counted, and rows that are shown."""
