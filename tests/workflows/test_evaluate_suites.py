@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -119,3 +120,18 @@ def test_the_command_line(tmp_path: Path) -> None:
     assert {"mmlu", "xstest", "wmt22"} <= {one["name"] for one in json.loads(listed.stdout)["suites"]}
     both = CliRunner().invoke(app, ["evaluate", "mini", "--suite", "mmlu", "--task", "answer"])
     assert both.exit_code == 2
+
+
+def test_a_model_without_room_for_five_examples_gets_fewer_and_says_so() -> None:
+    (result,) = evaluate_suites("mini", ["mmlu"], SuiteAsk(limit=4), quiet=True)
+    signature = result.scores[0].signature
+    found = re.search(r"shots:(\d)\(of 5, context 512\)", signature)
+    assert found is not None and int(found[1]) < 5
+    assert next(s for s in result.scores if s.name == "acc").missing == 0
+    asked = evaluate_suites("mini", ["csl_category"], SuiteAsk(limit=4), quiet=True)[0].scores[0].signature
+    assert "(of " not in asked
+
+
+def test_a_number_of_examples_that_was_asked_for_is_kept() -> None:
+    (result,) = evaluate_suites("mini", ["mmlu"], SuiteAsk(limit=4, shots=1), quiet=True)
+    assert "|shots:1|" in result.scores[0].signature

@@ -40,7 +40,8 @@ class Setting:
 
     ``shots`` worked examples stand before each row; ``chat`` sends prompts as messages, through the model's template;
     ``pmi`` asks for the choices without their question too (one more convention, more tokens); ``stride`` above 0 has
-    running text read in overlapping windows as well; ``seed`` draws whatever is drawn.
+    running text read in overlapping windows as well; ``seed`` draws whatever is drawn. ``fitted``: the tokens that a model
+    holds, where there are fewer worked examples than published figures use because no more have room.
     """
 
     shots: int = 0
@@ -48,6 +49,7 @@ class Setting:
     pmi: bool = False
     stride: int = 0
     seed: int = 0
+    fitted: int = 0
 
 
 class Suite(ABC):

@@ -24,6 +24,7 @@ from sibao.evaluation.writing import WritingSuite
 from sibao.store import rows as stored_rows
 from sibao.store import runs
 from sibao.workflows._models import Opened, Opening, open_model
+from sibao.workflows._shots import fitting
 from sibao.workflows._suite_preview import preview_samples
 from sibao.workflows._suite_tasks import evaluate_task_suite
 from sibao.workflows.compare import compare_runs
@@ -37,8 +38,9 @@ Chat = Literal["auto", "on", "off"]
 class SuiteAsk:
     """How suites are asked.
 
-    ``path``: where the published files are (see ``evaluation.places``). ``shots`` None: as many as published figures use,
-    none where the files hold no rows for them. ``chat``: through the model's template; auto: for texts that are written,
+    ``path``: where the published files are (see ``evaluation.places``). ``shots`` None: as many as published figures use
+    and the model holds (``_shots.fitting``), none where the files hold no rows for them. ``chat``: through the model's
+    template; auto: for texts that are written,
     where the model has one. ``limit``: so many rows, spread evenly over the file. ``explain``: every convention, and what
     happens at the border of prompt and answer. ``perturb``: names of ``evaluation.robust.PERTURBATIONS``, each of which is
     a run of its own. ``run_code``: generated programs may run, in a sandbox.
@@ -175,7 +177,10 @@ def _setting(one: Prepared, asked: SuiteAsk, model: Any) -> Setting:
         raise BadInput(f"{model.name} has no chat template", hint="leave out --chat-template on")
     chat = asked.chat == "on" or (asked.chat == "auto" and templated and isinstance(one.suite, WritingSuite))
     stride = model.context // 2 if asked.explain and hasattr(model, "score_strided") else 0
-    return Setting(shots, chat, asked.explain, stride, asked.seed)
+    setting = Setting(shots, chat, asked.explain, stride, asked.seed)
+    if asked.shots is not None or not isinstance(one.suite, RequestSuite):
+        return setting
+    return fitting(one.suite, one.rows, setting, model)
 
 
 def _ask(
@@ -249,7 +254,8 @@ def _signature(one: Prepared, setting: Setting, asked: SuiteAsk, variant: str, s
     """``suite:…|data:…|split:…|shots:…|prompt:…|…``: all that must agree for two figures to be comparable."""
     suite = one.suite
     parts = [f"suite:{suite.name}.v{suite.version}", f"data:{one.digest}" + ("(sample)" if one.place.sample else "")]
-    parts += [f"split:{one.rows.split}", f"shots:{setting.shots}", f"prompt:{'chat' if setting.chat else 'raw'}"]
+    fewer = f"(of {suite.shots}, context {setting.fitted})" if setting.fitted else ""
+    parts += [f"split:{one.rows.split}", f"shots:{setting.shots}{fewer}", f"prompt:{'chat' if setting.chat else 'raw'}"]
     parts += [f"limit:{asked.limit}spread"] if asked.limit is not None else []
     parts += [f"perturb:{variant}.seed{asked.seed}"] if variant else []
     own = [score.signature] if score.signature else []
