@@ -35,7 +35,7 @@ class Served:
         return self.http.post(path, json=body, **how)
 
     def metric(self, name: str) -> float:
-        """A number of ``/metrics`` without labels."""
+        """A number of ``/metrics``, by its name and labels as they stand there."""
         for line in self.http.get("/metrics").text.splitlines():
             if line.startswith(name + " "):
                 return float(line.split()[1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sibao.core.errors import BadInput, ContextOverflow
+from sibao.engine.penalties import check_bias
 from sibao.engine.request import Request, check_ids
 from sibao.engine.runner import BLOCK, Config, Runner, blocks_for, vocabulary
 from sibao.nn.seq2seq_config import Seq2SeqConfig
@@ -14,13 +15,14 @@ def check_request(request: Request, runner: Runner) -> None:
     """Refuse a request that can never run.
 
     Raises:
-        BadInput: a token id out of range, a source where there is no encoder or none where there is, or more tokens than
+        BadInput: a token id out of range (of the prompt or of ``logit_bias``), a source where there is no encoder or none where there is, or more tokens than
             the cache holds.
         ModelError: an adapter that cannot be read, or is another model's.
         ContextOverflow: prompt and new tokens together exceed the model's positions, or its source does.
     """
     name, config, what = f"request {request.id!r}", runner.config, "prompt and new tokens"
     check_ids(request.prompt_ids, vocabulary(config), f"prompt of {name}")
+    check_bias(request.sampling, vocabulary(config))
     needed = len(request.reading) + request.max_tokens
     if isinstance(config, Seq2SeqConfig):
         _check_source(request, config)

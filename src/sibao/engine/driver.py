@@ -74,8 +74,9 @@ class Driver:
     def _add(self, request: Request) -> None:
         try:
             self.engine.add(request)
-        except SibaoError as error:
-            self._told([Event(request.id, finish_reason="error", error=error.message)])
+        except Exception as error:  # of ours, or a fault of the program: whoever asked is told either way
+            why = error.message if isinstance(error, SibaoError) else f"{type(error).__name__}: {error}"
+            self._tell([Event(request.id, finish_reason="error", error=why)])
 
     def _step(self) -> list[Event]:
         try:
@@ -85,13 +86,19 @@ class Driver:
             self.engine.fail_all(f"{type(error).__name__}: {error}")
             return []
 
+    def _tell(self, events: Sequence[Event]) -> None:
+        try:
+            self._told(events)
+        except Exception:  # an event loop that was closed, say; the others want theirs
+            log.exception("news of %d requests did not arrive", len(events))
+
     def _run(self) -> None:
         while self._open:
             while self._orders:
                 self._orders.popleft()()
             events = self._step()
             if events:
-                self._told(events)
+                self._tell(events)
             with self._news:
                 self._news.notify_all()  # those whose boxes were filled
                 if self._open and not self._orders and not self.engine.busy:

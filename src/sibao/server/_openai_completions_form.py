@@ -66,8 +66,8 @@ class CompletionForm(SamplingForm):
         if isinstance(given, str):
             return [given]
         if isinstance(given[0], int):
-            return [given]  # type: ignore[list-item]
-        return given  # type: ignore[return-value]
+            return [given]
+        return given
 
 
 class TextLogprobs(Told):

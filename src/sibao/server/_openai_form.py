@@ -6,10 +6,9 @@ https://platform.openai.com/docs/api-reference
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from sibao.core.errors import BadInput
 from sibao.core.types import GenerateOptions, Sampling
@@ -23,14 +22,8 @@ Word = Annotated[str, Field(max_length=1000)]
 Ids = Annotated[list[Annotated[int, Field(strict=True, ge=0, lt=1 << 31)]], Field(min_length=1)]
 
 
-def _encodable(value: dict[str, Any]) -> dict[str, Any]:
-    """Half of a surrogate pair is no character; no file, log or tokenizer takes it."""
-    json.dumps(value, ensure_ascii=False).encode()
-    return value
-
-
-Json = Annotated[dict[str, Any], AfterValidator(_encodable)]
-"""Any JSON object that is text."""
+Json = dict[str, Any]
+"""Any JSON object."""
 
 
 class Form(BaseModel):

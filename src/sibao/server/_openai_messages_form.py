@@ -61,7 +61,7 @@ class UserMessage(Form):
 
     role: Literal["user"]
     content: str | Parts
-    name: Word | None = Field(None, description="Taken; chat templates know no names.")
+    name: Word | None = Field(default=None, description="Taken; chat templates know no names.")
 
 
 class CalledFunction(Form):

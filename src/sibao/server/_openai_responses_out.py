@@ -22,8 +22,8 @@ class OutputText(Told):
 
     type: Literal["output_text"] = "output_text"
     text: str
-    annotations: list[Any] = Field([])
-    logprobs: list[ContentLogprob] = Field([])
+    annotations: list[Any] = Field(default=[])
+    logprobs: list[ContentLogprob] = Field(default=[])
 
 
 class OutputMessage(Told):
@@ -99,7 +99,7 @@ class ResponseOut(Told):
 def begun(model: str, form: ResponseForm) -> ResponseOut:
     """An answer that has nothing in it yet."""
     how = form.sampling()
-    plain = {"mode": "json", "by_alias": True, "exclude_none": True}
+    plain: Any = {"mode": "json", "by_alias": True, "exclude_none": True}
     text = (
         {"format": {"type": "text"}} if form.text is None or form.text.format is None else form.text.model_dump(**plain)
     )

@@ -137,7 +137,7 @@ class Desk:
 
     async def _in_thread(self, prompt: Asked, options: GenerateOptions, end: float) -> AsyncGenerator[Delta]:
         if not isinstance(prompt, str) and prompt and isinstance(prompt[0], int):
-            raise ModelError(f"{self.model.name} takes text, not tokens", hint="send the prompt as text")
+            raise BadInput(f"{self.model.name} takes text, not tokens", hint="send the prompt as text")
         run = partial(asyncio.get_running_loop().run_in_executor, self._threads)
         pieces: Iterator[Delta] = await run(self.model.stream, prompt, options)
         try:

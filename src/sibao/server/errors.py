@@ -146,9 +146,11 @@ def install(app: FastAPI) -> None:
 
 
 def _first(error: RequestValidationError) -> tuple[str, str]:
-    """What is wrong with the first field that is wrong; never the value, which may be megabytes."""
+    """What is wrong with the field that is wrong deepest down (of the forms that a value may have, the one that was meant);
+    never the value, which may be megabytes."""
     found = error.errors()
-    first: Any = found[0] if found else {"loc": (), "msg": "not valid"}
-    where = ".".join(str(part)[:80] for part in first["loc"] if part not in ("body", "query", "path"))
+    first: Any = max(found, key=lambda one: len(one["loc"])) if found else {"loc": (), "msg": "not valid"}
+    named = [str(part)[:80] for part in first["loc"] if part not in ("body", "query", "path")]
+    where = ".".join(part for part in named if "[" not in part)  # without pydantic's names of unions and lists
     said = str(first["msg"])[:300]
     return (f"{where}: {said}" if where else f"the body is not valid: {said}"), where

@@ -55,13 +55,18 @@ class Bucket:
     at: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
-        self.left = self.rate
+        self.left = self.most
+
+    @property
+    def most(self) -> float:
+        """What it holds; below one a minute nothing would ever be taken from it."""
+        return max(1.0, self.rate)
 
     def wait(self, now: float) -> float:
-        """Seconds until there is something again; 0 where there is."""
-        self.left = min(self.rate, self.left + (now - self.at) * self.rate / MINUTE)
+        """Seconds until there is one again; 0 where there is."""
+        self.left = min(self.most, self.left + (now - self.at) * self.rate / MINUTE)
         self.at = now
-        return 0.0 if self.left > 0 else (1 - self.left) * MINUTE / self.rate
+        return 0.0 if self.left >= 1 else (1 - self.left) * MINUTE / self.rate
 
 
 @dataclass

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable
-from itertools import accumulate
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sibao.server._json_body import fault
 from sibao.server.errors import Refused, answer, protocol, told
 from sibao.server.options import LOOPBACK, ServeOptions
 
 BODY_SECONDS = 30.0
 """A client that takes longer to send what it asks is sent away."""
-DEPTH = 64
-"""Brackets within brackets of a JSON body."""
-_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
-"""A string; one without an end goes on to the end of the body. It never reads a byte twice."""
-_UP_OR_DOWN = bytes.maketrans(b"[{]}", b"\2\2\0\0")
-_OTHERS = bytes(byte for byte in range(256) if byte not in b"[{]}")
 
 
 class Limits:
@@ -65,8 +58,8 @@ class Limits:
                 body = await _read(receive, most)
         except TimeoutError:
             raise Refused(408, "the body did not come in time") from None
-        if b"json" in request.headers.get("content-type", "json").encode() and _deep(body):
-            raise Refused(400, f"the JSON is nested more than {DEPTH} deep")
+        if "json" in request.headers.get("content-type", "json") and (why := fault(body)):
+            raise Refused(400, why)
         return body
 
 
@@ -82,14 +75,6 @@ async def _read(receive: Receive, most: int) -> bytes:
             raise Refused(413, f"the body has more than {most} bytes", hint="send less at once")
         if not message.get("more_body"):
             return b"".join(parts)
-
-
-def _deep(body: bytes) -> bool:
-    """Whether brackets nest too deep, those within strings not counted."""
-    if body.count(b"[") + body.count(b"{") <= DEPTH:
-        return False
-    brackets = _STRING.sub(b"", body).translate(_UP_OR_DOWN, _OTHERS)
-    return max(accumulate(map((-1).__add__, brackets)), default=0) > DEPTH
 
 
 def _replayed(body: bytes, receive: Receive) -> Callable[[], Awaitable[Message]]:

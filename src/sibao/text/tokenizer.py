@@ -24,6 +24,8 @@ SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 END_OF_TEXT, TURN_START, TURN_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
+LONG = 1 << 14
+"""Characters of a text that takes a while to encode."""
 CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
@@ -89,6 +91,8 @@ class Tokenizer:
             add_special_tokens: add what the tokenizer's own post-processor adds (BOS of Llama, say).
         """
         backend = self.backend if specials else self._literal
+        if len(text) > LONG:  # only the batch lets other threads run
+            return backend.encode_batch_fast([text], add_special_tokens=add_special_tokens)[0].ids
         return backend.encode(text, add_special_tokens=add_special_tokens).ids
 
     def encode_source(self, text: str) -> list[int]:

@@ -1,0 +1,170 @@
+"""What happens when clients go, queues are full, and servers end."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import pytest
+from openai import OpenAI
+from tests.serving import Served, serving
+
+LONG: dict[str, Any] = {
+    "model": "mini",
+    "prompt": "Once upon a time",
+    "max_tokens": 480,
+    "min_tokens": 480,
+    "stream": True,
+}
+
+
+def wait_for(what: Callable[[], bool], seconds: float = 10.0) -> None:
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def held(server: Served) -> float:
+    """Blocks of the cache in use."""
+    return server.metric('sibao_cache_blocks_held{model="mini"}')
+
+
+def test_a_client_that_goes_frees_its_place(served: Served) -> None:
+    with served.http.stream("POST", "/v1/completions", json=LONG) as answer:
+        lines = answer.iter_lines()
+        next(lines)
+        assert held(served) > 0
+    wait_for(lambda: held(served) == 0)
+    assert served.metric("sibao_requests_running") == 1  # the one that asks
+
+
+def test_a_client_that_goes_before_an_answer_frees_its_place(served: Served) -> None:
+    body = LONG | {"stream": False, "n": 4, "temperature": 1}
+    with pytest.raises(httpx.ReadTimeout):
+        served.post("/v1/completions", body, timeout=0.3)
+    wait_for(lambda: held(served) == 0)
+
+
+def test_many_at_once_get_their_own_answers(served: Served) -> None:
+    """Nothing is lost and nothing crosses: every answer is the one that is given alone."""
+
+    def ask(number: int) -> str:
+        body = {"model": "mini", "prompt": f"{number} little", "max_tokens": 12, "temperature": 0}
+        return str(served.post("/v1/completions", body).json()["choices"][0]["text"])
+
+    alone = [ask(number) for number in range(8)]
+    with ThreadPoolExecutor(32) as pool:
+        found = list(pool.map(ask, [number % 8 for number in range(64)]))
+    assert found == alone * 8
+
+
+def test_a_full_queue_says_when_to_ask_again(tmp_path: Path) -> None:
+    with serving(tmp_path, "--model", "slow=mock:slow", "--queue", "2") as server:
+        assert server.post("/v1/completions", {"prompt": "x", "max_tokens": 9}).status_code == 200
+
+        def ask(_: int) -> httpx.Response:
+            return server.post("/v1/completions", {"prompt": "0123456789" * 2, "max_tokens": 20})
+
+        with ThreadPoolExecutor(30) as pool:
+            answers = list(pool.map(ask, range(30)))
+        statuses = [answer.status_code for answer in answers]
+        assert statuses.count(200) >= 18 and set(statuses) == {200, 429}
+        full = next(answer for answer in answers if answer.status_code == 429)
+        assert int(full.headers["retry-after"]) >= 1 and full.json()["error"]["code"] == "queue_full"
+        with OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=5) as sdk, ThreadPoolExecutor(30) as pool:
+            texts = pool.map(
+                lambda n: sdk.completions.create(model="slow", prompt=f"{n}" * 9).choices[0].text, range(9)
+            )
+            assert list(texts) == [f"{n}" * 9 for n in range(9)]
+
+
+def test_too_long_is_told(tmp_path: Path) -> None:
+    with serving(tmp_path, "--model", "slow=mock:slow", "--timeout", "0.5") as server:
+        answer = server.post("/v1/completions", {"prompt": "x" * 40, "max_tokens": 40})
+        assert answer.status_code == 504 and "--timeout" in answer.json()["error"]["message"]
+        assert server.post("/v1/completions", {"prompt": "x", "max_tokens": 1}).status_code == 200
+
+
+def test_sigterm_lets_a_stream_end(tmp_path: Path) -> None:
+    with serving(tmp_path, "--model", "mini") as server:
+        done = []
+        with server.http.stream("POST", "/v1/completions", json=LONG) as answer:
+            lines = answer.iter_lines()
+            done.append(next(lines))
+            ending = ThreadPoolExecutor(1).submit(server.ends, 60)
+            wait_for(lambda: refuses(server.url))
+            done += [line for line in lines if line]
+        assert done[-1] == "data: [DONE]"
+        tokens = [json.loads(line[6:])["choices"][0] for line in done[:-1]]
+        assert tokens[-1]["finish_reason"] == "length" and len(tokens) > 50
+        assert ending.result() == 0
+
+
+def refuses(url: str) -> bool:
+    """Whether nobody new is let in."""
+    try:
+        httpx.get(f"{url}/health", timeout=2, trust_env=False)
+    except httpx.TransportError:
+        return True
+    return False
+
+
+def test_an_idle_server_ends_at_once(tmp_path: Path) -> None:
+    with serving(tmp_path, "--model", "echo=mock:echo") as server:
+        server.http.get("/health")
+        begun = time.monotonic()
+        assert server.ends() == 0 and time.monotonic() - begun < 5
+
+
+def test_what_was_stored_outlives_a_killed_server(tmp_path: Path) -> None:
+    vote = {"prompt": "你好", "left": {"model": "a", "text": "x"}, "right": {"model": "b", "text": "y"}, "vote": "left"}
+    with serving(tmp_path, "--model", "echo=mock:echo") as server:
+        kept = 0
+
+        def vote_on() -> None:
+            nonlocal kept
+            try:
+                while server.post("/api/votes", vote).status_code == 200:
+                    kept += 1
+            except httpx.TransportError:
+                return
+
+        thread = threading.Thread(target=vote_on)
+        thread.start()
+        wait_for(lambda: kept >= 3, 60)
+        server.process.kill()
+        thread.join()
+    with serving(tmp_path, "--model", "echo=mock:echo") as server:
+        found = server.http.get("/api/votes").json()["votes"]
+        assert kept <= found <= kept + 1  # one may have been stored whose answer never came
+
+
+def test_models_are_put_away_by_memory(tmp_path: Path) -> None:
+    """Two copies of mini, and room for one."""
+    flags = ("--model", "one=mini", "--model", "two=" + str(Path(__import__("sibao").__file__).parent / "mini"))
+    with serving(tmp_path, *flags, "--memory", "0.025") as server:
+        for name in ("one", "two", "one"):
+            assert server.post("/v1/completions", {"model": name, "prompt": "Hi", "max_tokens": 2}).status_code == 200
+            loaded = {model["id"]: model["loaded"] for model in server.http.get("/api/status").json()["models"]}
+            assert loaded == {"one": name == "one", "two": name == "two"}
+
+
+def test_hosted_failures_become_the_protocols_own(tmp_path: Path) -> None:
+    models = [flag for kind in ("400", "401", "429", "500") for flag in ("--model", f"{kind}=mock:fail-{kind}")]
+    with serving(tmp_path, *models) as server, OpenAI(base_url=f"{server.url}/v1", api_key="k", max_retries=0) as sdk:
+        wanted = {
+            "400": openai.BadRequestError, "401": openai.InternalServerError, "429": openai.RateLimitError,
+            "500": openai.InternalServerError,
+        }  # fmt: skip
+        for model, kind in wanted.items():
+            for stream in (False, True):
+                with pytest.raises(kind):
+                    sdk.completions.create(model=model, prompt="x", stream=stream)
