@@ -15,8 +15,8 @@ def check_request(request: Request, runner: Runner) -> None:
     """Refuse a request that can never run.
 
     Raises:
-        BadInput: a token id out of range (of the prompt or of ``logit_bias``), a source where there is no encoder or none where there is, or more tokens than
-            the cache holds.
+        BadInput: a token id out of range (of the prompt or of ``logit_bias``), a source where there is no encoder or none
+            where there is, or more tokens than the cache holds.
         ModelError: an adapter that cannot be read, or is another model's.
         ContextOverflow: prompt and new tokens together exceed the model's positions, or its source does.
     """
