@@ -29,11 +29,14 @@ def opened(remote: Remote, name: str = "m") -> Any:
     return load(f"{remote.url}/v1#{name}")
 
 
-def echo(seen: Seen, first: float | None = None) -> Play:
+def echo(seen: Seen, first: float | None = None, shift: int = 0) -> Play:
     """A server whose tokens are characters; the n-th one has the log-probability -n/10, and is the likeliest where n is even."""
     prompt = seen.body["prompt"]
-    assert seen.body["echo"] is True and seen.body["max_tokens"] == 1
-    values: list[Any] = [first, *(-n / 10 for n in range(1, len(prompt))), -9.0]
+    if not seen.body["echo"]:
+        value = -len(prompt) / 10
+        return said(text("!", logprobs={"tokens": ["!"], "token_logprobs": [value], "text_offset": [len(prompt)]}))
+    assert seen.body["max_tokens"] == 1
+    values: list[Any] = [first, *(-(n + shift) / 10 for n in range(1, len(prompt))), -9.0]
     tops = [None if v is None else {"x": v if n % 2 == 0 else v + 0.05} for n, v in enumerate(values)]
     return said(text(prompt + "!", logprobs={
         "tokens": [*prompt, "!"], "token_logprobs": values, "top_logprobs": tops,
@@ -134,7 +137,8 @@ def test_whole_texts_are_scored(remote: Remote) -> None:
 def test_a_token_over_the_border_counts(remote: Remote) -> None:
     model = opened(remote)
     logprobs = {"tokens": ["ab", "cd", "!"], "token_logprobs": [None, -2.0, -1.0], "text_offset": [0, 2, 4]}
-    remote.play(said(text("abcd!", logprobs=logprobs)))
+    last = said(text("abcd!", logprobs=logprobs))
+    remote.play(lambda seen: last if seen.body["prompt"] == "abcd" else echo(seen))
     assert model.score([("abc", "d")])[0].loglikelihood == -2.0
 
 
@@ -152,6 +156,15 @@ def test_a_server_that_does_not_echo_is_told(remote: Remote, play: Play) -> None
     with pytest.raises(BadInput, match="gives no likelihoods of texts") as caught:
         model.score([("abc", "d")])
     assert "echo" in caught.value.hint
+
+
+def test_an_echo_at_the_wrong_place_is_not_believed(remote: Remote) -> None:
+    model = opened(remote)
+
+    remote.play(lambda seen: echo(seen, shift=5))  # as llama-cpp-python 0.3: values of places further on
+    with pytest.raises(BadInput, match="not those of its own answers"):
+        model.score([("abc", "d")])
+    assert not any(seen.body["prompt"].startswith("abc") for seen in remote.seen)
 
 
 def test_what_cannot_be_scored(remote: Remote) -> None:

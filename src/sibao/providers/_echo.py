@@ -1,16 +1,22 @@
 """Likelihoods from a server that repeats the prompt with its log-probabilities: ``echo`` and ``logprobs`` of ``/completions``.
 
 OpenAI's form: ``tokens``, ``token_logprobs``, ``top_logprobs`` and ``text_offset`` (characters), as llama.cpp's, vLLM's and
-Sibao's servers have it.
+Sibao's servers have it. llama-cpp-python 0.3 tells each token's probability at the place behind it, which is of no use:
+so what a server echoes is held against what it writes, before it is believed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from sibao.core.errors import BadInput
 from sibao.core.types import Scored
+
+PROBES = ("The quick brown fox jumps over the lazy", "1, 2, 3, 4, 5, 6,", "春眠不觉晓，处处闻啼")
+NEAR = 0.2
+"""Natural-log probabilities of one token, read and written, may differ by this much: batches round differently."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,20 @@ def tokens(answer: dict[str, Any], text: str) -> list[Told]:
         for begin, end, value, top in zip(begins, ends, values, tops, strict=True)
     ]
     return [one for one in told if one.begin < len(text)]
+
+
+def credible(model: str, send: Callable[[dict[str, Any]], dict[str, Any]]) -> bool:
+    """Whether the server's echo agrees with itself: the likeliest next token of some texts has the probability that it is
+    echoed with. A token that is read otherwise than it was written says nothing."""
+    return all(_agrees(model, text, send) is not False for text in PROBES)
+
+
+def _agrees(model: str, text: str, send: Callable[[dict[str, Any]], dict[str, Any]]) -> bool | None:
+    written = send({**request(model, text), "echo": False})["choices"][0]
+    new, value = str(written["text"]), float(written["logprobs"]["token_logprobs"][0])
+    told = tokens(send(request(model, text + new)), text + new) if new else []
+    read = told[-1] if told and told[-1].begin == len(text) else None
+    return None if read is None or read.logprob is None else abs(read.logprob - value) < NEAR
 
 
 def _is_likeliest(value: float | None, top: dict[str, float] | None) -> bool:

@@ -152,9 +152,9 @@ class RemoteModel:
                     break
                 piece = self._heard(data)
                 heard.take(piece)
-                if piece.text:
+                if piece.text or piece.logprobs:
                     first = first or time.perf_counter() - begun
-                    yield Delta(piece.text)
+                    yield Delta(piece.text, None, piece.logprobs)
         if heard.finish is None:
             raise ProviderError(
                 f"{self.name}: the answer broke off after {len(heard.text)} characters",

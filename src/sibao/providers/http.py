@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
-from sibao.core.errors import BadInput, ContextOverflow, ProviderError
+from sibao.core.errors import BadInput, ProviderError
 from sibao.core.types import Prompt, Scored
 from sibao.providers import _embeddings
-from sibao.providers._echo import request, scored, tokens
+from sibao.providers._echo import credible, request, scored, tokens
 from sibao.providers._http import Transport
 from sibao.providers._keys import Key
 from sibao.providers._names import model_name
@@ -30,6 +30,7 @@ TAKES = Takes(
 )  # fmt: skip
 """All that the engine's own requests know: a server ignores or refuses what it does not."""
 _CONTEXT = ("max_model_len", "context_length", "context_window", "max_context_length", "inputTokenLimit", "context")
+T = TypeVar("T")
 _NO_ECHO = frozenset({400, 404, 405, 422, 501})
 
 
@@ -56,7 +57,7 @@ def load(name: str) -> CompatibleModel:
 
 class CompatibleModel(RemoteModel):
     """A model of a compatible server. Text that is no conversation goes to ``/completions`` as it stands; ``count`` is an
-    estimate. ``score`` and ``score_text`` need a server that echoes prompts with their log-probabilities."""
+    estimate. ``score`` and ``score_text`` need a server that echoes prompts with their log-probabilities, the right ones."""
 
     def __init__(self, name: str, transport: Transport) -> None:
         rows = _embeddings.listed(transport)
@@ -69,6 +70,7 @@ class CompatibleModel(RemoteModel):
         wire = OpenAIWire(name, model, TAKES, raw=True)
         about = About(model, _context(rows, model), names=lambda: _embeddings.names(transport))
         super().__init__(name, transport, wire, about)
+        self._credible = False
 
     def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """One vector for each text, where the server has ``/embeddings``. Raises as ``_embeddings.embed``."""
@@ -93,27 +95,37 @@ class CompatibleModel(RemoteModel):
         return self._all([(text, None) for text in texts])
 
     def _all(self, asked: Sequence[tuple[str, int | None]]) -> list[Scored]:
+        if asked and not self._credible:
+            self._check()
         done = side_by_side(lambda one: self._scored(*one), asked, AT_ONCE)
         for one in done:
             if isinstance(one, Exception):
                 raise one
         return [one for one in done if isinstance(one, Scored)]
 
+    def _check(self) -> None:
+        if not self._echoed(lambda: credible(self.about.model, self._sent)):
+            raise self._no_echo("those that it echoes are not those of its own answers")
+        self._credible = True
+
+    def _sent(self, body: dict[str, Any]) -> dict[str, Any]:
+        return self.asked(lambda: self.transport.json("POST", TEXT, body))
+
     def _scored(self, text: str, begin: int | None) -> Scored:
+        told = self._echoed(lambda: tokens(self._sent(request(self.about.model, text)), text))
+        if not told or told[-1].end < len(text):
+            raise self._no_echo("its answer does not repeat the prompt")
+        return scored(told, begin, text)
+
+    def _echoed(self, read: Callable[[], T]) -> T:
         try:
-            answer = self.asked(lambda: self.transport.json("POST", TEXT, request(self.about.model, text)))
-            told = tokens(answer, text)
-        except ContextOverflow:
-            raise
+            return read()
         except ProviderError as error:
             if error.status not in _NO_ECHO:
                 raise
             raise self._no_echo(error.message) from None
         except (KeyError, IndexError, TypeError, ValueError, AttributeError):
             raise self._no_echo("its answer has none") from None
-        if not told or told[-1].end < len(text):
-            raise self._no_echo("its answer does not repeat the prompt")
-        return scored(told, begin, text)
 
     def _no_echo(self, why: str) -> BadInput:
         return BadInput(
