@@ -12,7 +12,7 @@ from tests.evaluation.browser import CHROMIUM
 from tests.serving import Served, serving
 
 MODELS = ("mini", "echo=mock:echo", "slow=mock:slow", "broken=mock:fail-500")
-SHOTS = os.environ.get("SIBAO_SHOTS")
+SHOTS = os.environ.get("PAGE_SHOTS")
 """A folder: each look at a room is then kept there as a picture."""
 
 
@@ -49,7 +49,7 @@ def page_as(browser: Any, site: Served) -> Iterator[Callable[..., Any]]:
         page.on("console", lambda said: said.type in ("error", "warning") and complaints.append(said.text))
         page.on("request", lambda request: asked.append(request.url))
         page.goto(f"{url}/#/{room}")
-        page.locator("nav.rooms a[aria-current]").wait_for()
+        page.locator(".version", has_text=".").wait_for()  # the server has said what it has
         return page
 
     yield open_as
@@ -68,7 +68,7 @@ def page(page_as: Callable[..., Any]) -> Any:
 
 @pytest.fixture
 def look(request: pytest.FixtureRequest) -> Callable[[Any, str], None]:
-    """Look at a page: nothing sticks out at the side. ``SIBAO_SHOTS`` keeps the picture."""
+    """Look at a page: nothing sticks out at the side. ``PAGE_SHOTS`` keeps the picture."""
 
     def _look(page: Any, name: str) -> None:
         wide, screen = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")

@@ -32,7 +32,14 @@ def test_nothing_inline_and_nothing_from_elsewhere() -> None:
         text = content.decode("utf-8")
         hosts = set(re.findall(r"https?://([\w.-]+)", text)) - {"www.w3.org"}  # names of SVG and MathML
         assert hosts == set(), f"{name} names {hosts}"
-        assert "sourceMappingURL" not in text and "innerHTML" not in text.replace("dangerouslySetInnerHTML", "")
+        assert "sourceMappingURL" not in text
+
+
+def test_the_page_s_own_code_writes_no_html_and_no_style() -> None:
+    """Elements and classes only: the policy forbids the one, and what a model wrote must not become the other."""
+    for path in (ROOT / "web/src").rglob("*.ts*"):
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(|style=", text), path
 
 
 def test_it_is_small() -> None:

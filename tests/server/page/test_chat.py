@@ -105,7 +105,7 @@ def test_escape_stops_and_what_was_written_stays(page: Any, site: Served) -> Non
     assert 0 < len(written) < 250
     page.wait_for_timeout(300)
     assert live.inner_text() == written
-    page.get_by_label("Send").wait_for()  # one can go on
+    page.get_by_label("Send", exact=True).wait_for()  # one can go on
 
 
 def test_shift_enter_is_a_new_line(page: Any) -> None:

@@ -138,14 +138,14 @@ def test_a_server_with_keys_asks_for_one(page_as: Callable[..., Any], tmp_path: 
         page = page_as(url=server.url)
         dialog = page.get_by_role("dialog")
         dialog.wait_for()  # the page knows that a key is needed
-        page.get_by_label("Key").fill("not-this-one")
+        page.get_by_label("Key", exact=True).fill("not-this-one")
         page.get_by_role("button", name="Use it").click()
         dialog.wait_for(state="hidden")
         page.get_by_label("Message").fill("hello")
         page.get_by_label("Message").press("Enter")
         dialog.wait_for()  # and is told that it was the wrong one
         assert "this API key is not known" in page.get_by_role("alert").inner_text()
-        page.get_by_label("Key").fill(key)
+        page.get_by_label("Key", exact=True).fill(key)
         page.keyboard.press("Enter")
         page.get_by_role("button", name="Try again").click()
         page.locator(".turn.assistant .usage").wait_for()

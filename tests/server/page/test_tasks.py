@@ -111,7 +111,7 @@ def test_a_file_that_is_no_text_is_refused(page_as: Callable[..., Any]) -> None:
     page = page_as("tasks/summarize")
     here = part(page, "summarize")
     here.locator("input[type=file]").set_input_files(
-        {"name": "a.txt", "mimeType": "text/plain", "buffer": "纸".encode("gbk")}
+        {"name": "a.txt", "mimeType": "text/plain", "buffer": "造纸术在汉代发明".encode("gbk")}
     )
     here.get_by_role("alert").wait_for()
     assert "a.txt is not a text in UTF-8" in here.get_by_role("alert").inner_text()
