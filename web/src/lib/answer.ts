@@ -7,7 +7,7 @@ export interface Message {
   content: string;
 }
 
-/** A number that is null is left to the server. */
+/** A number that is null is left to the server, and so is a model without a name. */
 export interface Sampling {
   temperature: number | null;
   max_tokens: number | null;
@@ -94,7 +94,7 @@ async function listen(question: Question, signal: AbortSignal, show: (answer: An
 }
 
 function asked(question: Question): unknown {
-  const given = Object.entries(question).filter(([, value]) => value !== null);
+  const given = Object.entries(question).filter(([, value]) => value !== null && value !== "");
   return { ...Object.fromEntries(given), stream: true, stream_options: { include_usage: true } };
 }
 

@@ -1,4 +1,4 @@
-import { useEffect } from "preact/hooks";
+import { useLayoutEffect } from "preact/hooks";
 
 /** Whether this key sends: Enter alone (Shift+Enter is a new line) or with Ctrl or Cmd; not while Chinese is being composed. */
 export function sends(event: KeyboardEvent, alone = true): boolean {
@@ -8,7 +8,7 @@ export function sends(event: KeyboardEvent, alone = true): boolean {
 
 /** Esc anywhere in the page, while `on`. */
 export function useEscape(on: boolean, work: () => void): void {
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!on) return undefined;
     const heard = (event: KeyboardEvent) => event.key === "Escape" && !event.isComposing && work();
     addEventListener("keydown", heard);

@@ -47,7 +47,7 @@ export function AnswerPart({ model, active }: PartProps) {
   const [asked, setAsked] = useState("");
   const { work, start, stop, clear, running } = useTask<AnswerResult>("answer");
   useEscape(active && running, stop);
-  const ready = context.trim() !== "" && question.trim() !== "" && model !== "";
+  const ready = context.trim() !== "" && question.trim() !== "";
   const go = () => {
     setAsked(context);
     void start({ model, question, context });

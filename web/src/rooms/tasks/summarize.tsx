@@ -51,7 +51,7 @@ export function SummarizePart({ model, active }: PartProps) {
   const [refused, setRefused] = useState<ApiError | null>(null);
   const { work, start, stop, running } = useTask<TaskResult>("summarize");
   useEscape(active && running, stop);
-  const ready = text.trim() !== "" && model !== "";
+  const ready = text.trim() !== "";
   const go = () => void start({ model, text });
   const take = (file: File) =>
     read(file).then(

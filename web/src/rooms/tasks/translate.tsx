@@ -41,7 +41,7 @@ export function TranslatePart({ model, active }: PartProps) {
   const { work, start, stop, clear, running } = useTask<TaskResult>("translate");
   useEscape(active && running, stop);
   const to = from === "zh" ? "en" : "zh";
-  const ready = text.trim() !== "" && model !== "";
+  const ready = text.trim() !== "";
   const go = () => void start({ model, text, from, to });
   const swap = () => {
     setFrom(to);

@@ -58,7 +58,7 @@ export function WritePart({ model, active }: PartProps) {
   const [sampling, setSampling] = useState(USUAL);
   const { work, start, stop, running } = useTask<TaskResult>("generate");
   useEscape(active && running, stop);
-  const ready = prompt.trim() !== "" && model !== "";
+  const ready = prompt.trim() !== "";
   const go = () => void start({ model, prompt, form, style, ...sampling });
   const styles = forms.find((one) => one.name === form)?.styles ?? [];
   const named = (name: string) => (name in t ? String(t[name as keyof typeof t]) : name);
