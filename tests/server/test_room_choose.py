@@ -94,7 +94,8 @@ def test_one_at_a_time_and_only_a_few_wait(served: Served) -> None:
 def test_a_choice_given_up_is_recorded_as_stopped(served: Served) -> None:
     job = started(served, FORM | {"rows": PAIRS * 40, "cache": False, "max_tokens": 64})
     until = time.monotonic() + 90
-    while not served.http.get(f"/api/choose/{job}").json()["opening"] and time.monotonic() < until:
+    while not (now := served.http.get(f"/api/choose/{job}").json())["opening"] and time.monotonic() < until:
+        assert now["state"] in ("queued", "running"), now
         time.sleep(0.05)
     assert served.http.delete(f"/api/choose/{job}").json()["state"] == "cancelled"
     while time.monotonic() < until:

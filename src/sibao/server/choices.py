@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +22,7 @@ WAITING, KEPT = 4, 20
 """Choices that may wait, and ended ones that are remembered (their results stay in the store)."""
 GRACE = 10.0
 """Seconds that a process has to end by itself."""
-_COMMAND = [sys.executable, "-m", "sibao.server.choose_child"]
+_COMMAND = [sys.executable, "-m", "sibao.server._choose_child"]
 
 
 @dataclass
@@ -128,7 +129,9 @@ class Choices:
         one.state, one.ended, one.said = "cancelled", time.monotonic(), {}
         if one.process is not None:
             one.process.terminate()
-            threading.Timer(GRACE, one.process.kill).start()
+            last = threading.Timer(GRACE, one.process.kill)
+            last.daemon = True
+            last.start()
 
     def _work(self) -> None:
         while True:
@@ -151,19 +154,18 @@ class Choices:
             with process:
                 self._speak(process, said)
                 for line in process.stdout or ():
-                    self._heard(one, json.loads(line))
+                    if line.endswith(b"\n"):  # half a line is a killed process's last
+                        self._heard(one, json.loads(line))
             with self._changed:
                 one.said, one.process = {}, None
                 if one.state == "running":
                     one.state, one.ended, one.failure = "failed", time.monotonic(), _died(process.returncode, words)
 
     def _speak(self, process: subprocess.Popen[bytes], said: bytes) -> None:
-        try:
-            assert process.stdin is not None
-            process.stdin.write(said)
-            process.stdin.close()
-        except BrokenPipeError:
-            pass  # it has ended already, and its end says why
+        with suppress(BrokenPipeError):  # it has ended already, and its end says why
+            if process.stdin is not None:
+                process.stdin.write(said)
+                process.stdin.close()
 
     def _heard(self, one: Choice, said: dict[str, Any]) -> None:
         with self._changed:

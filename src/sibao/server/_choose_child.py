@@ -14,6 +14,13 @@ from typing import Any
 from sibao.core.errors import SibaoError
 
 
+class Stopped(BaseException):
+    """Somebody gave the choice up. No ``SibaoError``: a race goes on without a model that raises one."""
+
+    def __repr__(self) -> str:
+        return "stopped by the user"
+
+
 def main() -> None:
     """Read the form, choose, write each step and then the result or the failure."""
     lines = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -30,6 +37,8 @@ def main() -> None:
         tell({"result": _choose(json.load(sys.stdin.buffer), tell)})
     except SibaoError as error:
         tell(error.to_json())
+    except Stopped:
+        sys.exit(1)
 
 
 def _choose(said: dict[str, Any], tell: Any) -> dict[str, Any]:
@@ -47,7 +56,7 @@ def _choose(said: dict[str, Any], tell: Any) -> dict[str, Any]:
 
 
 def _end(number: int, frame: object) -> None:
-    raise SibaoError("stopped by the user")
+    raise Stopped
 
 
 if __name__ == "__main__":
