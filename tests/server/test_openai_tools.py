@@ -132,7 +132,7 @@ def test_a_template_that_knows_tools_shows_them(tmp_path: Path) -> None:
     shown = '{"function": {"name": "f", "parameters": {"properties": {}, "type": "object"}}, "type": "function"}'
     text = (
         f"<|im_start|>system\n{shown}<|im_end|>\n<|im_start|>user\nx<|im_end|>\n"
-        '<|im_start|>assistant\n{"a": 1}<|im_end|>\n<|im_start|>assistant\n'
+        '<|im_start|>assistant\n{"a": 1}<|im_end|>\n<|im_start|>assistant'  # Jinja drops a last line break
     )
     assert used["prompt_tokens"] == len(Tokenizer.load(folder).encode(text, specials=True))
     assert refused.status_code == 400 and "control token" in refused.json()["error"]["message"]

@@ -110,6 +110,13 @@ class DoctorOut(Head):
     checks: list[Check] = Field(description="All that was looked at.")
 
 
+class ServeOut(Head):
+    """`serve`, once it listens; `model` is the default one."""
+
+    address: str = Field(description="Where it listens.")
+    models: list[str] = Field(description="What is served, the default one first.")
+
+
 class DemoOut(Head):
     """`demo`; beside the head it holds what each step of the demonstration gave."""
 
@@ -126,6 +133,6 @@ OBJECTS: tuple[type[Head], ...] = (
     GenerateOut, TranslateOut, AnswerOut, SummarizeOut, DescribeOut, SeveralOut, TrainOut, EvaluateOut,
     SuitesRunOut, PreviewOut, SuitesOut, ScorecardOut, CompareOut,
     ChooseOut, ChooseListOut, ChooseImportOut, LeaderboardOut, RunsOut, RunOut, DeletedOut, DataOut, TokenizerOut, TokensOut,
-    CheckOut, FitOut, DoctorOut, ExportOut, QuantizeOut, DemoOut, FailureOut,
+    CheckOut, FitOut, DoctorOut, ExportOut, QuantizeOut, ServeOut, DemoOut, FailureOut,
 )  # fmt: skip
 """What can stand on stdout, in the order of the document."""

@@ -87,7 +87,7 @@ class SamplingForm(Form):
     top_k: Annotated[Int, Field(ge=0, le=1 << 20)] | None = Field(None, description="0 is off.")
     min_p: Annotated[Float, Field(ge=0, le=1)] | None = Field(None, description="0 is off.")
     typical_p: Annotated[Float, Field(gt=0, le=1)] | None = Field(None, description="1 is off.")
-    repetition_penalty: Annotated[Float, Field(gt=0, le=10)] | None = Field(None, description="1 is off.")
+    repetition_penalty: Annotated[Float, Field(ge=0.01, le=100)] | None = Field(None, description="1 is off.")
     min_tokens: Annotated[Int, Field(ge=0, le=1 << 20)] | None = Field(
         None, description="No end before so many tokens."
     )
