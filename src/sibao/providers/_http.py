@@ -18,7 +18,8 @@ import httpx2
 
 from sibao import __version__
 from sibao.core.config import settings
-from sibao.core.errors import BadInput, ProviderError, SibaoError
+from sibao.core.errors import ProviderError, SibaoError
+from sibao.providers._bodies import Bounded, written
 from sibao.providers._keys import Key
 from sibao.providers._pace import Gate, Policy, asked_wait, jitter, reset_wait
 from sibao.providers._place import Place
@@ -166,7 +167,7 @@ class Transport:
 
     def _sent(self, method: str, path: str, body: dict[str, Any] | None, deadline: float) -> httpx2.Response:
         """A response whose body is not read yet, of status 200 to 299."""
-        content = None if body is None else _written(body)
+        content = None if body is None else written(body)
         read = max(0.001, min(self.policy.read, deadline - time.monotonic()))
         request = self._client.build_request(
             method, self.place.base + path, content=content,
@@ -174,7 +175,7 @@ class Transport:
             timeout=httpx2.Timeout(read, connect=min(self.policy.connect, read)),
         )  # fmt: skip
         response = self._guarded(lambda: self._client.send(request, stream=True), deadline)
-        response.stream = _Bounded(self.who, response.stream, deadline, self.policy.most_bytes)
+        response.stream = Bounded(self.who, response.stream, deadline, self.policy.most_bytes)
         self._gate.hold(min(reset_wait(response.headers), self.policy.most_wait))
         if not response.is_success:
             self._refuse(response)
@@ -245,33 +246,3 @@ def _signer(key: Key) -> Callable[[httpx2.Request], httpx2.Request]:
         return request
 
     return sign
-
-
-def _written(body: dict[str, Any]) -> bytes:
-    try:
-        return json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
-    except UnicodeEncodeError:  # half a character: JSON has a way to write it, UTF-8 has none
-        return json.dumps(body).encode()
-    except (ValueError, TypeError, RecursionError) as error:
-        raise BadInput(f"the request cannot be written as JSON: {error}") from None
-
-
-class _Bounded(httpx2.SyncByteStream):
-    """A body that ends at its deadline and at its limit of bytes, however slowly or fast it comes."""
-
-    def __init__(self, who: str, source: Any, deadline: float, most: int) -> None:
-        self._who, self._source, self._deadline, self._left = who, source, deadline, most
-        self._most = most
-
-    def __iter__(self) -> Iterator[bytes]:
-        for chunk in self._source:
-            self._left -= len(chunk)
-            if self._left < 0:
-                raise ProviderError(f"{self._who}: the answer has more than {self._most} bytes", hint="ask for less")
-            if time.monotonic() > self._deadline:
-                raise httpx2.ReadTimeout("the deadline has passed")
-            yield chunk
-
-    def close(self) -> None:
-        """Close the connection under it."""
-        self._source.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -134,8 +134,3 @@ class Heard:
 def top_of(rows: Iterable[Any], word: str, value: str) -> tuple[tuple[str, float], ...]:
     """(token, log-probability) of rows with these two fields."""
     return tuple((str(row[word]), float(row[value])) for row in rows)
-
-
-def numbers(rows: Sequence[Any]) -> list[float]:
-    """A vector; anything that holds no numbers is a TypeError or ValueError."""
-    return [float(value) for value in rows]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from sibao.core.energy import Energy, EnergyMeter
@@ -16,13 +16,13 @@ from sibao.core.types import GenerateOptions, Model, Score
 from sibao.evaluation import harness, likelihood
 from sibao.evaluation.sample import Outcome
 from sibao.evaluation.statistics import Comparison
-from sibao.providers.load import load
 from sibao.store import rows as stored_rows
 from sibao.store import runs
 from sibao.tasks.base import load_task
 from sibao.text.media import beside
 from sibao.text.readers import expand, read_numbered
 from sibao.text.rows import text_of
+from sibao.workflows._models import Opening, open_model
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -108,6 +108,7 @@ def evaluate(
     batch: int = 16,
     compare: str | None = None,
     precision: str = "auto",
+    how: Opening | None = None,
     quiet: bool = False,
 ) -> EvaluationResult:
     """Evaluate a model on files of rows, record the run, and compare with a second model on the same rows.
@@ -117,22 +118,26 @@ def evaluate(
         to: for translate, the target language.
         limit: at most so many rows, the first ones.
         precision: of the model's weights in memory; the other model is read as it is.
+        how: price, limit of cost and workers of each model (nothing is kept: the rows are asked anew).
 
     Raises:
         DataError: rows the task cannot read. BadInput: no rows, or a model that cannot do it.
     """
     rows = read_data(data, limit)
-    loaded = load(model, precision=precision)
+    how = replace(how or Opening(), cache=False, precision="auto")
+    opened = open_model(model, replace(how, precision=precision))
     asked = {"task": task, "data": data, "to": to, "limit": limit, "compare": compare, "precision": precision}
     run = runs.create_run("evaluate", model, asked)
     try:
         if task == PERPLEXITY:
-            result = _perplexity(run, loaded, [text_of(row, file=f, line=n) for f, n, row in rows], quiet)
+            result = _perplexity(run, opened.model, [text_of(row, file=f, line=n) for f, n, row in rows], quiet)
         else:
-            result = _task(run, loaded, task, rows, to, max_tokens, batch, compare, quiet)
+            result = _task(run, opened.model, task, rows, to, max_tokens, batch, compare, how, quiet)
     except BaseException as error:
         runs.finish_run(run, "failed", message=error.message if isinstance(error, SibaoError) else repr(error))
         raise
+    finally:
+        opened.close()
     runs.add_scores(run, result.scores)
     runs.finish_run(
         run, "done", {k: v for k, v in result.to_json().items() if k in ("speed", "comparison", "baseline")}
@@ -193,6 +198,7 @@ def _task(
     max_tokens: int | None,
     batch: int,
     baseline: str | None,
+    how: Opening,
     quiet: bool,
 ) -> EvaluationResult:
     task = load_task(name)
@@ -203,7 +209,11 @@ def _task(
     scores = [s for g in groups for s in g.scores]
     if baseline is None:
         return EvaluationResult(run, loaded.name, name, scores, speed, answers)
-    second, _ = measured(name, load(baseline), todo, max_tokens, batch, quiet, f"evaluate {baseline}")
+    against = open_model(baseline, how)
+    try:
+        second, _ = measured(name, against.model, todo, max_tokens, batch, quiet, f"evaluate {baseline}")
+    finally:
+        against.close()
     other = [s for g in harness.score(task, second) for s in g.scores]
     compared = harness.compare_answers(task, answers, second)
     return EvaluationResult(run, loaded.name, name, scores, speed, answers, baseline, other, compared)
