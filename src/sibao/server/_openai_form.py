@@ -15,6 +15,7 @@ from sibao.core.types import GenerateOptions, Sampling
 from sibao.core.types import Usage as Used
 
 MOST_N, MOST_TOP, MOST_STOPS, MOST_PROMPTS = 16, 20, 16, 2048
+COLDEST = 1e-6
 Int = Annotated[int, Field(strict=True)]
 Float = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Bool = Annotated[bool, Field(strict=True)]
@@ -106,7 +107,7 @@ class SamplingForm(Form):
         given: dict[str, Any] = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         seed = None if self.seed is None else (self.seed + number) % (1 << 63)
         usual = 0.0 if (self.num_beams or 1) > 1 else 1.0
-        warmth = usual if self.temperature is None else float(self.temperature)
+        warmth = usual if self.temperature is None else warmth_of(self.temperature)
         return Sampling(temperature=warmth, seed=seed, logprobs=logprobs, logit_bias=self._bias(), **given)
 
     @property
@@ -128,6 +129,11 @@ class SamplingForm(Form):
                 raise BadInput(f"logit_bias names {token[:40]!r}, wanted a token id", hint='for example {"50": -100}')
             found[int(token)] = float(bias)
         return tuple(found.items())
+
+
+def warmth_of(temperature: float) -> float:
+    """A temperature; one so low that scores divided by it are no numbers any more is greedy."""
+    return 0.0 if temperature < COLDEST else float(temperature)
 
 
 class CachedDetails(Told):

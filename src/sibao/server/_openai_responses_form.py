@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from sibao.core.errors import BadInput
 from sibao.core.types import Sampling
-from sibao.server._openai_form import MOST_TOP, Bool, Float, Form, Int, Json, Word
+from sibao.server._openai_form import MOST_TOP, Bool, Float, Form, Int, Json, Word, warmth_of
 from sibao.server._openai_messages_form import (
     MOST_MESSAGES,
     MOST_PARTS,
@@ -207,7 +207,7 @@ class ResponseForm(Form):
     def sampling(self) -> Sampling:
         """How tokens are drawn."""
         wanted = self.top_logprobs if self.top_logprobs is not None or LOGPROBS not in (self.include or ()) else 0
-        warmth = 1.0 if self.temperature is None else float(self.temperature)
+        warmth = 1.0 if self.temperature is None else warmth_of(self.temperature)
         return Sampling(temperature=warmth, top_p=1.0 if self.top_p is None else float(self.top_p), logprobs=wanted)
 
     @property
