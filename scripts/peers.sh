@@ -10,7 +10,7 @@ TORCH='torch>=2.13,<2.14' # the version that Sibao is measured with
 packages() {
     case $1 in
     transformers) echo "$TORCH transformers[serving]==5.23.0" ;;
-    harness) echo "$TORCH transformers==5.23.0 lm_eval[hf]==0.4.13" ;;
+    harness) echo "$TORCH transformers==5.23.0 lm_eval[hf,api]==0.4.13" ;;
     ctranslate2) echo "$TORCH transformers==5.23.0 sentencepiece ctranslate2==4.8.5" ;;
     # optimum-intel for the conversion; both import Torch, and only there
     openvino) echo "$TORCH optimum-intel==2.2.0 nncf==3.4.0 openvino-genai==2026.4.1.0" ;;

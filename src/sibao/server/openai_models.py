@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Request
-from pydantic import BaseModel, Field
+from pydantic import Field
 
+from sibao.server._gemini_told import ModelCard, ModelsPage
 from sibao.server._gemini_wire import model_card, models_page
 from sibao.server._openai_form import ERRORS, Told
 from sibao.server.errors import protocol
@@ -32,39 +33,19 @@ class ModelsOut(Told):
     data: list[ModelOut]
 
 
-class GeminiModel(BaseModel):
-    """The same in Gemini's form."""
-
-    name: str
-    baseModelId: str  # noqa: N815
-    version: str
-    displayName: str  # noqa: N815
-    description: str = ""
-    supportedGenerationMethods: list[str]  # noqa: N815
-    inputTokenLimit: int | None = None  # noqa: N815
-    outputTokenLimit: int | None = None  # noqa: N815
-
-
-class GeminiModels(BaseModel):
-    """All of them in Gemini's form."""
-
-    models: list[GeminiModel]
-    nextPageToken: str | None = None  # noqa: N815
-
-
 @router.get(
-    "/models", summary="List the models", responses=ERRORS, response_model=ModelsOut | GeminiModels,
+    "/models", summary="List the models", responses=ERRORS, response_model=ModelsOut | ModelsPage,
     response_model_exclude_unset=True,
 )  # fmt: skip
 async def models(request: Request, service: TheService) -> Any:
     """As OpenAI's; in Gemini's form where the request has `x-goog-api-key` or `?key=`."""
     if protocol(request) == "gemini":
-        return GeminiModels.model_validate(models_page(service, *_page(request)))
+        return ModelsPage.model_validate(models_page(service, *_page(request)))
     return ModelsOut(object="list", data=[_model(name) for name in service.hall.entries])
 
 
 @router.get(
-    "/models/{model:path}", summary="Show a model", responses=ERRORS, response_model=ModelOut | GeminiModel,
+    "/models/{model:path}", summary="Show a model", responses=ERRORS, response_model=ModelOut | ModelCard,
     response_model_exclude_unset=True,
 )  # fmt: skip
 async def model(
@@ -74,7 +55,7 @@ async def model(
 ) -> Any:
     """As OpenAI's; in Gemini's form where the request has `x-goog-api-key` or `?key=`."""
     if protocol(request) == "gemini":
-        return GeminiModel.model_validate(model_card(service, model))
+        return ModelCard.model_validate(model_card(service, model))
     return _model(service.hall.find(model).id)
 
 
