@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+import time
 from pathlib import Path
 
 import pytest
 from tests.tiny import tiny_folder
 
+from sibao.workflows._run import LOG
 from sibao.workflows.demo import demo
 
 
@@ -28,3 +33,24 @@ def test_everything_happens_and_is_shown(
     assert card["peak_memory_bytes"] > 0 and card["training_joules"] > 0
     assert set(result["choice"]["candidates"]) == {model, card["model"], f"{model} (int8)"}
     assert "Choose" in shown
+
+
+def _signal_in_training(home: Path) -> None:
+    while not list(home.glob(f"**/{LOG}")):
+        time.sleep(0.005)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_signal_in_training_ends_it_politely(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SIBAO_HOME", str(tmp_path / "home"))
+    model = str(tiny_folder(tmp_path / "model", context=2048))
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # one that comes too late must not end the tests
+    try:
+        threading.Thread(target=_signal_in_training, args=(tmp_path / "home",), daemon=True).start()
+        result = demo(model=model)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert set(result) == {"tasks", "training"} and result["training"]["status"] == "stopped"
+    assert f"sibao finetune --resume {result['training']['run']}" in capsys.readouterr().out

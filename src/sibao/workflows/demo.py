@@ -31,7 +31,8 @@ WRITING = Sampling(temperature=0.8, top_p=0.9, repetition_penalty=1.1, seed=7)
 def demo(*, quiet: bool = False, model: str = "mini") -> dict[str, Any]:
     """Run everything and return it as one object; what is written appears on stdout as it is made (``quiet``: nothing).
 
-    The adapter stays in the run's folder, whose name is printed.
+    The adapter stays in the run's folder, whose name is printed. A signal in training (SIGTERM, Ctrl-C) ends the demo there:
+    the run is kept and can be resumed, and the object holds what was done.
     """
     out: TextIO | None = None if quiet else sys.stdout
     loaded = load(model)
@@ -41,6 +42,9 @@ def demo(*, quiet: bool = False, model: str = "mini") -> dict[str, Any]:
     recipe["model"]["base"] = model
     recipe["data"]["train"] = [str(SAMPLES / name) for name in recipe["data"]["train"]]
     trained = finetune(parse_recipe(recipe), quiet=quiet)
+    if trained.model is None:
+        _say(out, f"\nStopped while training. Nothing is lost: sibao finetune --resume {trained.run}\n")
+        return {"tasks": shown, "training": trained.to_json()}
     name = f"{model}+{trained.model}"
     _say(out, "\n== Measure it on 400 titles that it did not train on, before and after\n")
     result = evaluate(
