@@ -125,6 +125,7 @@ def test_rows_round_trip_and_replacement(store: str) -> None:
     run = runs.create_run("evaluate", "mini", {})
     rows = [ResultRow(n, f"答{n}", ["甲", "乙"], {"chrf": n / 7, "bad": None}) for n in range(1203)]
     rows[5] = ResultRow(5, None, ["甲"], {}, missing="no answer in 128 tokens")
+    rows[6] = ResultRow(6, "丙", ["甲"], {"chrf": 0.5}, cluster="第一篇")
     assert add_rows(run, iter(rows)) == 1203
     assert list(rows_of(run)) == rows
     assert add_rows(run, [ResultRow(7, "新", [], {"chrf": math.nan})]) == 1

@@ -69,6 +69,19 @@ def test_a_limit_of_cost_leaves_rows_missing_and_a_preview_says_so_before() -> N
     assert 0 < result.scores[0].missing < 12
 
 
+def test_a_suite_that_is_a_task_is_signed_by_the_tasks_own_prompt_and_knows_its_clusters() -> None:
+    (result,) = evaluate_suites("mini", ["squad"], SuiteAsk(limit=4), quiet=True)
+    f1 = next(s for s in result.scores if s.name == "f1")
+    assert "|shots:0|prompt:task(chat)|limit:4spread|task:answer.v" in f1.signature
+    rows = list(stored.rows_of(result.run))
+    assert len(rows) == 4 and all(row.cluster for row in rows)
+    assert runs.get_run(result.run).recipe["chat"] is True
+    with pytest.raises(BadInput, match=r"the task answer's own prompt, which has no worked examples; got 3 shots"):
+        evaluate_suites("mini", ["squad"], SuiteAsk(shots=3), quiet=True)
+    with pytest.raises(BadInput, match="in the form 'chat'"):
+        evaluate_suites("mini", ["squad"], SuiteAsk(chat="off"), quiet=True)
+
+
 def test_what_cannot_be_is_refused_before_a_model_is_loaded() -> None:
     with pytest.raises(UnknownName, match="suite"):
         evaluate_suites("mini", ["mmlo"])

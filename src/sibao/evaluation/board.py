@@ -136,11 +136,6 @@ def _cautions(entries: Sequence[Entry], direction: Direction) -> list[Words]:
             "en": "± as published, without its meaning: taken for one standard error",
             "zh": "± 照录自发表处，未说明含义，这里按一个标准误处理",
         })  # fmt: skip
-    if any("interval:clustered" in r.signature for r in results):
-        found.append({
-            "en": "rows come in clusters; the paired tests take rows as independent, so ranges may be too narrow",
-            "zh": "各行成组相关，而成对检验把各行当作独立，名次范围可能偏窄",
-        })  # fmt: skip
     if not results[0].signature and len({(r.url, r.title, r.source) for r in results}) > 1:
         found.append({
             "en": "the publishers do not say how each figure was made; they may not be comparable",

@@ -11,7 +11,8 @@ from typing import Any
 from sibao.core.errors import BadInput, ContextOverflow, ProviderError
 from sibao.core.names import load_module
 from sibao.core.types import GenerateOptions, Model, Row, Score
-from sibao.evaluation.statistics import Comparison, compare
+from sibao.evaluation.clusters import clustered, compare_clustered
+from sibao.evaluation.statistics import Comparison
 from sibao.tasks import long
 from sibao.tasks.base import Task, TaskResult
 from sibao.text.language import detect
@@ -22,12 +23,14 @@ MAX_CLASSES = 100
 
 @dataclass(frozen=True)
 class Item:
-    """One row to do: what goes in, what is accepted, and the language of what is accepted."""
+    """One row to do: what goes in, what is accepted, the language of what is accepted, and the ``cluster`` of rows that it
+    belongs to (questions on one passage), if any."""
 
     row: int
     inputs: Any
     references: list[str]
     language: str
+    cluster: str = ""
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,8 @@ def _score_group(task: Task[Any], group: list[Answered], metrics: Sequence[str],
         module = metric(name)
         one: Score = module.score(said, accepted, language=language)
         rows[name + suffix] = module.per_row(said, accepted, language=language)
+        if not hasattr(module, "row_statistics"):  # a corpus score is no mean, its interval is its own
+            one = clustered(one, rows[name + suffix], [a.item.cluster for a in present], module.SCALE)
         scores.append(
             replace(
                 one,
@@ -169,7 +174,8 @@ def compare_answers(
 def _compare(module: ModuleType, pairs: list[tuple[Answered, Answered]], language: str) -> Comparison:
     accepted = [a.item.references for a, _ in pairs]
     first, second = ([x.result.text for x in side if x.result is not None] for side in zip(*pairs, strict=True))
-    return compare_texts(module, first, second, accepted, language)
+    clusters = [a.item.cluster for a, _ in pairs]
+    return compare_texts(module, first, second, accepted, language, clusters=clusters)
 
 
 def compare_texts(
@@ -179,12 +185,14 @@ def compare_texts(
     accepted: Sequence[Sequence[str]],
     language: str,
     *,
+    clusters: Sequence[str] = (),
     level: float = 0.95,
 ) -> Comparison:
-    """Paired comparison by one metric's module of two systems' texts for the same rows (first minus second)."""
+    """Paired comparison by one metric's module of two systems' texts for the same rows (first minus second); ``clusters`` as
+    in ``clusters.compare_clustered``."""
     better = bool(module.HIGHER_IS_BETTER)
     if hasattr(module, "row_statistics"):  # a corpus score: resample its sums, not the rows' own scores
         a, b = (module.row_statistics(texts, accepted, language=language) for texts in (first, second))
-        return compare(a, b, statistic=module.from_sums, higher_is_better=better, level=level)
+        return compare_clustered(a, b, clusters, statistic=module.from_sums, higher_is_better=better, level=level)
     a, b = (module.per_row(texts, accepted, language=language) for texts in (first, second))
-    return compare(a, b, higher_is_better=better, level=level)
+    return compare_clustered(a, b, clusters, higher_is_better=better, level=level)

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from sibao.core.errors import BadInput
 from sibao.core.names import module_names
+from sibao.evaluation.clusters import compare_clustered
 from sibao.evaluation.direction import direction_of
 from sibao.evaluation.harness import compare_texts, metric
-from sibao.evaluation.statistics import Comparison, compare
+from sibao.evaluation.statistics import Comparison
 from sibao.store.rows import ResultRow
 from sibao.text.language import detect
 
@@ -79,7 +80,8 @@ def compare_pairs(
 ) -> Comparison | None:
     """Second minus first for a metric over the rows that both answered; None with fewer than two of them.
 
-    A metric of which neither more nor less is better is tested as any other; "better" then only means "more".
+    Rows that come in clusters are tested by cluster. A metric of which neither more nor less is better is tested as any
+    other; "better" then only means "more".
     """
     both = [(pair, values) for pair in pairs if pair.answered and (values := pair.values(name)) is not None]
     if len(both) < 2:
@@ -88,7 +90,8 @@ def compare_pairs(
         return _from_texts([pair for pair, _ in both], name, level)
     better = direction_of(name, suite).which != "lower"
     a, b = ([values[side] for _, values in both] for side in (0, 1))
-    return compare(b, a, higher_is_better=better, level=level)
+    clusters = [pair.first.cluster for pair, _ in both]
+    return compare_clustered(b, a, clusters, higher_is_better=better, level=level)
 
 
 def _from_texts(pairs: list[Pair], name: str, level: float) -> Comparison:
@@ -97,4 +100,5 @@ def _from_texts(pairs: list[Pair], name: str, level: float) -> Comparison:
     base, _, group = name.partition("/")
     told = group.rpartition("/")[2].rpartition("-")[2]  # chrf/en-zh, chrf/zh
     language = told if told in ("zh", "en") else detect(" ".join(text for texts in accepted for text in texts))
-    return compare_texts(metric(base), second, first, accepted, language, level=level)
+    clusters = [pair.first.cluster for pair in pairs]
+    return compare_texts(metric(base), second, first, accepted, language, clusters=clusters, level=level)

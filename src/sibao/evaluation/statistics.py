@@ -46,6 +46,7 @@ __all__ = [
     "sample_size",
     "sample_size_advice",
     "standard_error",
+    "verdict_of",
     "wilson",
 ]
 
@@ -215,7 +216,7 @@ def compare(
         p_value = approximate_randomization(a_rows, b_rows, statistic=statistic, seed=seed)
     gain = difference if higher_is_better else -difference
     return Comparison(
-        difference, interval.low, interval.high, level, p_value, _verdict(gain, p_value, level), test, len(first)
+        difference, interval.low, interval.high, level, p_value, verdict_of(gain, p_value, level), test, len(first)
     )
 
 
@@ -258,7 +259,8 @@ def sample_size_advice(
     return sample_size(first + second - 2 * correlation * math.sqrt(first * second), difference, power, level)
 
 
-def _verdict(gain: float, p_value: float, level: float) -> Verdict:
+def verdict_of(gain: float, p_value: float, level: float) -> Verdict:
+    """What a gain with its p-value amounts to."""
     if p_value >= 1 - level or gain == 0:
         return "not distinguishable"
     return "better" if gain > 0 else "worse"

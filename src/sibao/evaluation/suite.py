@@ -21,6 +21,10 @@ from sibao.evaluation.sample import Judged, Outcome, Reply, Sample
 Area = Literal["language", "accuracy", "translation", "qa", "summarization", "bias", "safety"]
 
 
+TaskForm = Literal["chat", "plain", "source"]
+"""A task's own prompt: messages through the model's template, bare text, or what an encoder-decoder reads."""
+
+
 @dataclass(frozen=True)
 class Rows:
     """The rows of a suite as published: those that are scored, and those that worked examples are drawn from.
@@ -41,7 +45,8 @@ class Setting:
     ``shots`` worked examples stand before each row; ``chat`` sends prompts as messages, through the model's template;
     ``pmi`` asks for the choices without their question too (one more convention, more tokens); ``stride`` above 0 has
     running text read in overlapping windows as well; ``seed`` draws whatever is drawn. ``fitted``: the tokens that a model
-    holds, where there are fewer worked examples than published figures use because no more have room.
+    holds, where there are fewer worked examples than published figures use because no more have room. ``form``: which of its
+    own prompts a task uses, for suites that are one.
     """
 
     shots: int = 0
@@ -50,6 +55,7 @@ class Setting:
     stride: int = 0
     seed: int = 0
     fitted: int = 0
+    form: TaskForm | None = None
 
 
 class Suite(ABC):

@@ -21,7 +21,8 @@ class ResultRow:
     """One row of an evaluation.
 
     ``row`` counts from 0 in the data; ``metrics`` maps a metric's name to this row's value; ``missing`` says why there
-    is no answer (empty when there is one): such a row is reported, never counted as wrong.
+    is no answer (empty when there is one): such a row is reported, never counted as wrong. Rows of one ``cluster``
+    (questions on one passage) are not independent; an empty one stands alone.
     """
 
     row: int
@@ -29,6 +30,7 @@ class ResultRow:
     references: list[str] = field(default_factory=list)
     metrics: dict[str, float | None] = field(default_factory=dict)
     missing: str = ""
+    cluster: str = ""
 
 
 def add_rows(run: str, rows: Iterable[ResultRow]) -> int:
@@ -63,4 +65,9 @@ def rows_of(run: str) -> Iterator[ResultRow]:
 
 def _values(run: str, row: ResultRow) -> dict[str, object]:
     prediction = None if row.prediction is None else text(row.prediction)
-    return asdict(row) | {"run": run, "prediction": prediction, "missing": text(row.missing)}
+    return asdict(row) | {
+        "run": run,
+        "prediction": prediction,
+        "missing": text(row.missing),
+        "cluster": text(row.cluster),
+    }

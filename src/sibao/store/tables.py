@@ -48,6 +48,7 @@ ROWS = Table(
     Column("references", JSON, nullable=False),
     Column("metrics", JSON, nullable=False),
     Column("missing", Text, nullable=False),
+    Column("cluster", Text, nullable=False, server_default=""),
 )
 
 RESPONSES = Table(

@@ -56,9 +56,10 @@ def chance_of(one: MetricChange) -> float | None:
 
 
 def notes_of(
-    first: Run, second: Run, asked: Sequence[str], rows: Sequence[RowChange], clustered: bool = False
+    first: Run, second: Run, asked: Sequence[str], rows: Sequence[RowChange], untested: bool = False
 ) -> list[Words]:
-    """What else differs between two runs, and what stands out of the tests."""
+    """What else differs between two runs, and what stands out of the tests; ``untested``: rows are in clusters that the tests
+    do not know of."""
     found: list[Words] = [
         {"en": f"asked otherwise: {line} (first and second run)", "zh": f"提问方式不同：{line}（前一次与后一次）"}
         for line in asked
@@ -76,10 +77,10 @@ def notes_of(
             "en": f"{gone} of {len(rows)} rows are missing in one run or both and stand out of the tests{why}",
             "zh": f"{len(rows)} 行中有 {gone} 行至少在一次里缺失，不参与检验{why}",
         })  # fmt: skip
-    if clustered:
+    if untested:
         found.append({
-            "en": "rows come in clusters, the paired tests take them as independent: p-values may be too small",
-            "zh": "各行成组相关，而成对检验把各行当作独立，p 值可能偏小",
+            "en": "rows come in clusters that were not kept; the tests take rows as independent: p-values may be too small",
+            "zh": "各行成组相关，而这两次评测没有存下分组，检验把各行当作独立，p 值可能偏小",
         })  # fmt: skip
     return found
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from sibao.core.errors import DataError
+from sibao.core.errors import BadInput, DataError
+from sibao.core.types import Model
 from sibao.evaluation import harness
 from sibao.evaluation.on_tasks import TaskRow, TaskSuite
-from sibao.evaluation.suite import Rows
+from sibao.evaluation.suite import Rows, Setting, TaskForm
 from sibao.store import rows as stored_rows
 from sibao.tasks.base import load_task
 from sibao.workflows._models import Opened
 from sibao.workflows.evaluate import EvaluationResult, measured, stored
+from sibao.workflows.jobs import has_template
 
 
 def evaluate_task_suite(
@@ -33,12 +35,30 @@ def evaluate_task_suite(
     return EvaluationResult(run, opened.model.name, suite.name, [s for g in scored for s in g.scores], speed, answers)
 
 
+def task_setting(suite: TaskSuite, model: Model, shots: int | None, chat: str, seed: int) -> Setting:
+    """How such a suite is asked: by the task's own prompt, in the form that the model takes, without worked examples.
+
+    Raises:
+        BadInput: worked examples, or another form, were asked for.
+    """
+    form: TaskForm = "chat" if has_template(model) else "plain"
+    if getattr(model, "source_form", None) is not None:
+        form = "source"
+    what = f"{suite.name} is asked by the task {suite.task}'s own prompt"
+    if shots:
+        raise BadInput(f"{what}, which has no worked examples; got {shots} shots", hint="leave out --shots")
+    if chat != "auto" and (chat == "on") != (form == "chat"):
+        raise BadInput(f"{what}, for {model.name} in the form {form!r}", hint="leave out --chat-template")
+    return Setting(chat=form == "chat", seed=seed, form=form)
+
+
 def _item(task: Any, number: int, row: TaskRow) -> harness.Item:
     try:
-        return harness.items(task, [(number, row.row)], **row.options)[0]
+        (item,) = harness.items(task, [(number, row.row)], **row.options)
     except DataError as error:
         file, line = str(row.row.get("_file", "")), int(row.row.get("_line", 0))
         raise DataError(error.message, file=file, line=line, field=error.field, hint=error.hint) from None
+    return replace(item, cluster=row.cluster)
 
 
 def _named(scored: harness.Scored, group: str) -> harness.Scored:

@@ -96,7 +96,8 @@ def compare_runs(first: str, second: str, *, path: str | None = None) -> Compare
     main = leading([one.metric for one in metrics], _headline(subject.suite))
     rows = row_changes(pairs, main, subject.suite)
     clustered = any("interval:clustered" in score.signature for found in scores for score in found.values())
-    notes = notes_of(a, b, asked_otherwise(subject, other), rows, clustered)
+    untested = clustered and not any(pair.first.cluster for pair in pairs)
+    notes = notes_of(a, b, asked_otherwise(subject, other), rows, untested)
     return Compared(a, b, subject, metrics, rows, main, questions(a.recipe, pairs, path), notes)
 
 

@@ -228,7 +228,12 @@ def stored(answers: list[harness.Answered], groups: list[harness.Scored]) -> lis
                 values.setdefault(answered.item.row, {})[metric] = value
     return [
         stored_rows.ResultRow(
-            a.item.row, a.result.text if a.result else None, a.item.references, values.get(a.item.row, {}), a.missing
+            a.item.row,
+            a.result.text if a.result else None,
+            a.item.references,
+            values.get(a.item.row, {}),
+            a.missing,
+            a.item.cluster,
         )
         for a in answers
     ]

@@ -26,7 +26,7 @@ from sibao.store import runs
 from sibao.workflows._models import Opened, Opening, open_model
 from sibao.workflows._shots import fitting
 from sibao.workflows._suite_preview import preview_samples
-from sibao.workflows._suite_tasks import evaluate_task_suite
+from sibao.workflows._suite_tasks import evaluate_task_suite, task_setting
 from sibao.workflows.compare import compare_runs
 from sibao.workflows.evaluate import EvaluationResult, Speed
 from sibao.workflows.jobs import has_template
@@ -169,6 +169,8 @@ def _varied(suite: Suite, variant: str, seed: int) -> RequestSuite:
 
 
 def _setting(one: Prepared, asked: SuiteAsk, model: Any) -> Setting:
+    if isinstance(one.suite, TaskSuite):
+        return task_setting(one.suite, model, asked.shots, asked.chat, asked.seed)
     shots = asked.shots
     if shots is None:
         shots = one.suite.shots if one.rows.shots else 0
@@ -244,10 +246,14 @@ def _tokens(opened: Opened) -> tuple[int, int]:
 
 
 def _stored(number: int, outcome: Outcome) -> stored_rows.ResultRow:
-    judged = outcome.judged
+    judged, cluster = outcome.judged, outcome.sample.cluster
     if judged is None:
-        return stored_rows.ResultRow(number, None, [], {}, outcome.missing)
-    return stored_rows.ResultRow(number, judged.prediction, list(judged.references), dict(judged.values), "")
+        return stored_rows.ResultRow(number, None, [], {}, outcome.missing, cluster)
+    return stored_rows.ResultRow(number, judged.prediction, list(judged.references), dict(judged.values), "", cluster)
+
+
+def _prompt(setting: Setting) -> str:
+    return f"task({setting.form})" if setting.form else "chat" if setting.chat else "raw"
 
 
 def _signature(one: Prepared, setting: Setting, asked: SuiteAsk, variant: str, score: Score) -> str:
@@ -255,7 +261,7 @@ def _signature(one: Prepared, setting: Setting, asked: SuiteAsk, variant: str, s
     suite = one.suite
     parts = [f"suite:{suite.name}.v{suite.version}", f"data:{one.digest}" + ("(sample)" if one.place.sample else "")]
     fewer = f"(of {suite.shots}, context {setting.fitted})" if setting.fitted else ""
-    parts += [f"split:{one.rows.split}", f"shots:{setting.shots}{fewer}", f"prompt:{'chat' if setting.chat else 'raw'}"]
+    parts += [f"split:{one.rows.split}", f"shots:{setting.shots}{fewer}", f"prompt:{_prompt(setting)}"]
     parts += [f"limit:{asked.limit}spread"] if asked.limit is not None else []
     parts += [f"perturb:{variant}.seed{asked.seed}"] if variant else []
     own = [score.signature] if score.signature else []
