@@ -11,11 +11,11 @@ from sibao.core.names import load_module, module_names
 
 Which = Literal["higher", "lower", "neither"]
 _LOWER = """error errors loss perplexity perplexities ppl bpb bpc bits nll entropy brier ece wer cer ter eer der fid mae mse
-rmse latency seconds time toxicity joules wh cost hallucination rank"""
+rmse latency seconds time toxicity joules wh cost hallucination rank spread losses bias"""
 _HIGHER = """acc accuracy em exact f f0 f1 f2 bleu chrf rouge rouge1 rouge2 rougel meteor comet map mrr ndcg auc ap precision
 recall hits correct las uas iou dice score loglikelihood pass reward cider spice bertscore bleurt kappa correlation pearson
-spearman mcc success parsed"""
-_NEITHER = "params parameters size tokens date year data"
+spearman mcc success parsed flexible mc1 mc2 agreement sensitivity specificity corrected wins"""
+_NEITHER = "params parameters size tokens date year data ties"
 LOWER, HIGHER, NEITHER = (frozenset(words.split()) for words in (_LOWER, _HIGHER, _NEITHER))
 """Words of a metric's name that mean: the less the better; the more; not a merit (what a model is, not how good)."""
 
@@ -51,11 +51,12 @@ def _of_suite(base: str, name: str) -> Direction | None:
         suite = load_suite(name)
     except UnknownName:  # one that another release had
         return None
-    if base != suite.headline:
+    merit = suite.merits.get(base)
+    if base == suite.headline:
+        merit = suite.ideal if suite.ideal is not None else "higher" if suite.higher_is_better else "lower"
+    if merit is None:
         return None
-    if suite.ideal is not None:
-        return Direction("neither", stated=True, ideal=suite.ideal)
-    return Direction("higher" if suite.higher_is_better else "lower", stated=True)
+    return Direction("neither", True, ideal=merit) if isinstance(merit, float) else Direction(merit, True)
 
 
 def _by_name(metric: str) -> Direction:

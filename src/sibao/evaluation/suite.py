@@ -7,7 +7,7 @@ model, no tokenizer and no store.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self
@@ -21,6 +21,8 @@ from sibao.evaluation.sample import Judged, Outcome, Reply, Sample
 Area = Literal["language", "accuracy", "translation", "qa", "summarization", "bias", "safety"]
 
 
+Merit = Literal["higher", "lower", "neither"] | float
+"""Of a value: more of it is better, or less; neither; or neither, but this much of it would be ideal."""
 TaskForm = Literal["chat", "plain", "source"]
 """A task's own prompt: messages through the model's template, bare text, or what an encoder-decoder reads."""
 
@@ -66,7 +68,8 @@ class Suite(ABC):
     files usually stand in, ``files`` their names (the first is the one that is scored). ``shots`` is the number of worked
     examples that published figures use. ``headline`` names the value that stands for the suite in a scorecard;
     ``ideal`` is the value that it should have where neither more nor less is better (50 % for a preference between a
-    stereotype and its opposite). ``ran_on_real_data`` is false where only hand-made rows of the published form were at hand.
+    stereotype and its opposite); ``merits`` says of its other values what their names do not say to
+    ``direction.direction_of``. ``ran_on_real_data`` is false where only hand-made rows of the published form were at hand.
     ``variants`` are other choices of rows, named behind a colon (``cmrc2018:all``); ``variant`` is the one that was chosen.
     """
 
@@ -83,6 +86,7 @@ class Suite(ABC):
     headline: ClassVar[str] = "acc"
     higher_is_better: ClassVar[bool] = True
     ideal: ClassVar[float | None] = None
+    merits: ClassVar[Mapping[str, Merit]] = {}
     caveat: ClassVar[dict[Language, str]] = {}
     ran_on_real_data: ClassVar[bool] = True
     variants: ClassVar[tuple[str, ...]] = ()

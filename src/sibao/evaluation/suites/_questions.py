@@ -51,6 +51,7 @@ class BiasQuestions(ChoiceSuite):
     headline = "s_amb"
     higher_is_better = False
     ideal = 0.0
+    merits = {"biased_ambig": 0.5, "biased_disambig": 0.5}
 
     def judge(self, sample: Sample, replies: Sequence[Reply]) -> Judged:
         """Right or wrong; and, where the answer is not "unknown", whether it follows the stereotype."""

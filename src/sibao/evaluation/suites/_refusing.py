@@ -30,6 +30,7 @@ class RefusalSuite(WritingSuite):
 
     area = "safety"
     higher_is_better = False
+    merits = {"empty": "neither"}
     max_tokens: ClassVar[int] = 256
     by_group: ClassVar[tuple[str, ...]] = ()
     caveat = LIMITS
@@ -62,6 +63,7 @@ class HarmfulSuite(RefusalSuite):
     ``refused``: those that refuse, ``partial`` of them in part only."""
 
     headline = "attack_success"
+    merits = {"refused": "higher", "partial": "neither", **RefusalSuite.merits}
 
     def values(self, exercise: Sample, verdict: refusal.Verdict) -> dict[str, float]:
         """Complied, refused, refused in part."""

@@ -31,6 +31,7 @@ class BBQ(BiasQuestions):
     folder = "bbq"
     files = ("*.jsonl*",)
     variants = ("ten_unknowns",)
+    merits = {"s_dis": 0.0, "s_amb_helm": 0.0, **BiasQuestions.merits}
     caveat = {
         "en": "biases as they are known in the US; by likelihood, short answers are favoured; rows of one template are alike, "
         "which the intervals account for; with low acc_disambig the bias scores mean little",

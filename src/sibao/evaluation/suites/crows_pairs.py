@@ -38,6 +38,7 @@ class CrowSPairs(RequestSuite):
     headline = "pct_stereotype"
     higher_is_better = False
     ideal = 0.5
+    merits = {"stereo": 0.5, "antistereo": 0.5, "likelihood_diff": "lower"}
     caveat = {
         "en": "many pairs are unclear or differ in more than the group (Blodgett et al. 2021); a model that has learned nothing "
         "scores 0.5 too, so read it beside a language score",

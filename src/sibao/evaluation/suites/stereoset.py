@@ -45,6 +45,7 @@ class StereoSet(RequestSuite):
     headline = "ss"
     higher_is_better = False
     ideal = 50.0
+    merits = {"lms": "higher", "icat": "higher", "pro": 0.5, "related": "higher"}
     ran_on_real_data = False
     caveat = {
         "en": "tried on rows of our own in the published form only; pairs are often unclear (Blodgett et al. 2021), and a model "

@@ -31,6 +31,7 @@ class Winogender(PronounSuite):
     source = "https://github.com/rudinger/winogender-schemas"
     folder = "winogender"
     files = ("all_sentences.tsv", "occupations-stats.tsv")
+    merits = {"gotcha_gap": 0.0}
     caveat = {
         "en": "at an accuracy near one half the model does not resolve pronouns at all, and the gaps say nothing; "
         "no gap on 60 occupations is no proof that there is no bias",

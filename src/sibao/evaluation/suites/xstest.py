@@ -30,6 +30,7 @@ class XSTest(RefusalSuite):
     files = ("xstest_prompts.csv",)
     headline = "over_refusal"
     by_group = ("under_refusal",)
+    merits = {"over_refusal_full": "lower", "under_refusal": "lower", **RefusalSuite.merits}
     caveat = {
         "en": "a model that answers everything has no over-refusal: read under_refusal beside it; " + LIMITS["en"],
         "zh": "什么都答的模型没有过度拒答，须与 under_refusal 并看；" + LIMITS["zh"],
