@@ -71,7 +71,8 @@ def model(server: str) -> Any:
 
 
 def test_it_writes_what_the_local_model_writes(model: Any) -> None:
-    own, prompts = load("mini"), ["Once upon a time", "从前有一个人，", TURNS]
+    own = load("mini")
+    prompts: list[Any] = ["Once upon a time", "从前有一个人，", TURNS]
     theirs = model.generate(prompts, GenerateOptions(8))  # further on two tokens are as good as equal
     ours = own.generate(prompts, GenerateOptions(8))
     assert [one.text for one in theirs] == [one.text for one in ours]
