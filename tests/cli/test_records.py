@@ -86,6 +86,7 @@ def test_doctor_looks_at_everything(run: Run, run_json: Run, home: Path) -> None
     assert done.exit_code == (0 if found["ok"] else 1)
     assert {n for n, c in checks.items() if c["status"] == "fail"} <= {"mini"}  # which may not be made yet
     assert {"python", "torch", "cores", "memory", "disk", "database", "home", "terminal"} <= set(checks)
+    assert {"serve", "page", "port"} <= set(checks)
     assert str(home) in checks["home"]["value"] and "database" in run("doctor").stdout
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.serving import serving
 
 from sibao.models.names import MINI
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+EXAMPLES = sorted([*(ROOT / "examples").glob("*.py"), *(ROOT / "examples").glob("*.sh")])
+CLIENTS = [path for path in EXAMPLES if path.stem.startswith("server_")]  # they need a running server
 MOST_LINES = 40
 TRAINS = "finetune"  # needs a model with weights
 needs_mini = pytest.mark.skipif(not (MINI / "config.json").is_file(), reason="mini is not in this checkout")
@@ -88,6 +92,43 @@ def test_the_program_in_the_readme(tmp_path: Path) -> None:
 
 
 @needs_mini
-@pytest.mark.parametrize("name", [path.stem for path in EXAMPLES if path.stem != TRAINS])
+@pytest.mark.parametrize("name", [path.stem for path in EXAMPLES if path.stem != TRAINS and path not in CLIENTS])
 def test_on_the_embedded_model(name: str, tmp_path: Path) -> None:
     assert run(name, home=tmp_path).strip()
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serving(tmp_path_factory.mktemp("home")) as server:
+        yield server.url
+
+
+@needs_mini
+def test_openai_on_a_server(address: str, tmp_path: Path) -> None:
+    shown = run("server_openai", address, home=tmp_path)
+    assert "person: {'name': " in shown and "a vector of 256 numbers" in shown
+
+
+@needs_mini
+def test_gemini_on_a_server(address: str, tmp_path: Path) -> None:
+    shown = run("server_gemini", address, home=tmp_path).splitlines()
+    assert shown[0] == "I like reading books." and shown[1].startswith("calls: [('add', {'a': ")
+    assert shown[2].startswith("chat: ")
+
+
+@needs_mini
+def test_langchain_on_a_server(address: str, tmp_path: Path) -> None:
+    shown = run("server_langchain", address, "echo", home=tmp_path)
+    assert "streamed: Translate into Chinese:\nThe weather is fine today." in shown and "I drink tea." in shown
+
+
+@needs_mini
+def test_curl_on_a_server(address: str) -> None:
+    command = ["sh", str(ROOT / "examples" / "server_curl.sh"), address]
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = [line.removeprefix("data: ") for line in done.stdout.splitlines() if line.startswith(("{", "data: {"))]
+    found = [json.loads(line) for line in lines]
+    assert found[0]["text"] == "I like reading books." and len(found[1]["results"]) == 2
+    assert "span" in next(one["result"] for one in found if "result" in one)
+    assert found[-2]["object"] == "chat.completion" and found[-1]["modelVersion"] == "mini"

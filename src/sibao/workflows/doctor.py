@@ -10,17 +10,18 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from sibao import __version__
 from sibao.core.config import settings
 from sibao.core.errors import SibaoError
 from sibao.core.system import machine
+from sibao.workflows import _doctor_serve
+from sibao.workflows._doctor_check import Check, Status
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-Status = Literal["ok", "warn", "fail"]
 NEEDED = ("numpy", "tokenizers", "safetensors", "pydantic", "sqlalchemy", "duckdb", "sacrebleu")
 OPTIONAL = {  # module: (extra, what it is for)
     "tensorboard": ("train", "curves of a training run"),
@@ -33,16 +34,6 @@ OPTIONAL = {  # module: (extra, what it is for)
 }
 LEAST_DISK, LEAST_MEMORY = 2 << 30, 2 << 30
 """Bytes below which a warning is given: a run with checkpoints of ``mini`` fits in both."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that was looked at. ``hint`` says what to do when it is not ok."""
-
-    name: str
-    status: Status
-    value: str
-    hint: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,7 +68,19 @@ class Diagnosis:
 
 def doctor() -> Diagnosis:
     """Look at everything. A check that breaks is a failed check, never an exception."""
-    checks = [_python, _torch, _packages, _cores, _memory, _home, _disk, _database, _mini, _terminal]
+    checks = [
+        _python,
+        _torch,
+        _packages,
+        _cores,
+        _memory,
+        _home,
+        _disk,
+        _database,
+        _mini,
+        _terminal,
+        *_doctor_serve.CHECKS,
+    ]
     found = [_guarded(check) for check in checks]
     return Diagnosis([*found, *_optional()])
 
