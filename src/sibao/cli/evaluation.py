@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sibao.cli._evaluate_flags import SuiteFlags
 from sibao.cli._flags import Json, Tongue, example, new_group, with_flags
+from sibao.cli._judge_flags import EvaluateFlags
 from sibao.cli._show import head, print_json, render
 from sibao.core.errors import BadInput
 
@@ -21,15 +21,16 @@ app = new_group()
     epilog=example(
         "sibao evaluate mini --task answer --data cmrc.json --limit 300",
         "sibao evaluate mini --task perplexity --data texts.jsonl --precision int8",
+        "sibao evaluate mini --task summarize --data news.jsonl --judge openai:NAME --labels labelled.jsonl",
         "sibao evaluate mini --suite xstest --suite crows_pairs",
         "sibao evaluate mini --suite mmlu --path DATA --shots 5 --limit 200 --explain-score",
         "sibao evaluate mini --suite my_task.yaml --workers 2",
         "sibao evaluate --list",
     )
 )
-@with_flags(SuiteFlags)
+@with_flags(EvaluateFlags)
 def evaluate(
-    flags: SuiteFlags,
+    flags: EvaluateFlags,
     model: Annotated[str | None, typer.Argument(help="Model name or folder.", metavar="MODEL")] = None,
     task: Annotated[
         str | None, typer.Option(help="translate, answer, summarize, generate, describe or perplexity.")
@@ -58,6 +59,7 @@ def evaluate(
         raise BadInput("no model was named", hint="sibao evaluate mini --suite xstest")
     if bool(flags.suite) == bool(task):
         raise BadInput("wanted either --task with --data, or --suite", hint="sibao evaluate --list shows the suites")
+    judge = flags.judging()
     if flags.suite:
         return _suites(model, flags, flags.asked(limit, batch), compare, preview, quiet, json)
     if not data:
@@ -75,6 +77,7 @@ def evaluate(
         compare=compare,
         precision=flags.precision,
         how=flags.opening(),
+        judge=judge,
         quiet=quiet,
     )
     if json:
@@ -84,7 +87,7 @@ def evaluate(
 
 
 def _suites(
-    model: str, flags: SuiteFlags, asked: SuiteAsk, compare: str | None, preview: bool, quiet: bool, json: bool
+    model: str, flags: EvaluateFlags, asked: SuiteAsk, compare: str | None, preview: bool, quiet: bool, json: bool
 ) -> None:
     suites, how = flags.suite or [], flags.opening()
     from sibao.workflows import evaluate_suites as work

@@ -22,6 +22,7 @@ from sibao.tasks.base import load_task
 from sibao.text.media import beside
 from sibao.text.readers import expand, read_numbered
 from sibao.text.rows import text_of
+from sibao.workflows._judging import Bench, JudgeAsk, compare_verdicts, open_bench
 from sibao.workflows._models import Opening, open_model
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ def evaluate(
     compare: str | None = None,
     precision: str = "auto",
     how: Opening | None = None,
+    judge: JudgeAsk | None = None,
     quiet: bool = False,
 ) -> EvaluationResult:
     """Evaluate a model on files of rows, record the run, and compare with a second model on the same rows.
@@ -119,25 +121,37 @@ def evaluate(
         limit: at most so many rows, the first ones.
         precision: of the model's weights in memory; the other model is read as it is.
         how: price, limit of cost and workers of each model (nothing is kept: the rows are asked anew).
+        judge: another model that reads each answer by a rubric; with ``compare``, both models' answers in both orders.
 
     Raises:
         DataError: rows the task cannot read. BadInput: no rows, or a model that cannot do it.
     """
     rows = read_data(data, limit)
+    bench = None if judge is None else open_bench(judge, task, how)
     how = replace(how or Opening(), cache=False, precision="auto")
     opened = open_model(model, replace(how, precision=precision))
-    asked = {"task": task, "data": data, "to": to, "limit": limit, "compare": compare, "precision": precision}
+    asked: dict[str, Any] = {
+        "task": task,
+        "data": data,
+        "to": to,
+        "limit": limit,
+        "compare": compare,
+        "precision": precision,
+    }
+    asked |= {} if judge is None else {"judge": judge.__dict__}
     run = runs.create_run("evaluate", model, asked)
     try:
         if task == PERPLEXITY:
             result = _perplexity(run, opened.model, [text_of(row, file=f, line=n) for f, n, row in rows], quiet)
         else:
-            result = _task(run, opened.model, task, rows, to, max_tokens, batch, compare, how, quiet)
+            result = _task(run, opened.model, task, rows, to, max_tokens, batch, compare, how, bench, quiet)
     except BaseException as error:
         runs.finish_run(run, "failed", message=error.message if isinstance(error, SibaoError) else repr(error))
         raise
     finally:
         opened.close()
+        if bench is not None:
+            bench.close()
     runs.add_scores(run, result.scores)
     runs.finish_run(
         run, "done", {k: v for k, v in result.to_json().items() if k in ("speed", "comparison", "baseline")}
@@ -199,12 +213,13 @@ def _task(
     batch: int,
     baseline: str | None,
     how: Opening,
+    bench: Bench | None,
     quiet: bool,
 ) -> EvaluationResult:
     task = load_task(name)
     todo = _items(task, rows, to)
     answers, speed = measured(name, loaded, todo, max_tokens, batch, quiet, f"evaluate {loaded.name}")
-    groups = harness.score(task, answers)
+    groups = harness.score(task, answers) + ([] if bench is None else [bench.verdicts(answers)])
     stored_rows.add_rows(run, stored(answers, groups))
     scores = [s for g in groups for s in g.scores]
     if baseline is None:
@@ -216,6 +231,10 @@ def _task(
         against.close()
     other = [s for g in harness.score(task, second) for s in g.scores]
     compared = harness.compare_answers(task, answers, second)
+    if bench is not None:
+        judged = bench.verdicts(second)
+        other, compared = other + judged.scores, compared | compare_verdicts(groups[-1], judged)
+        scores += bench.preferences(answers, second)
     return EvaluationResult(run, loaded.name, name, scores, speed, answers, baseline, other, compared)
 
 
