@@ -70,7 +70,9 @@ def test_each_request_is_answered_as_by_its_merged_model(family: str, tmp_path: 
     assert all(said[0] != other for other in said[1:])  # every adapter changes what is said to some prompt
 
 
-@pytest.mark.parametrize("family", ["llama", "gpt2", "gemma2"])
+@pytest.mark.parametrize(
+    "family", ["llama", pytest.param("gpt2", marks=pytest.mark.slow), pytest.param("gemma2", marks=pytest.mark.slow)]
+)
 def test_without_kernels_scores_are_those_of_the_merged_models(family: str, tmp_path: Path) -> None:
     base = peer(family, 0)[1]
     engine, requests, wanted = build(load_model(base, torch.float32), family=family, kernels=False), [], {}

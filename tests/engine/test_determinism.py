@@ -134,7 +134,7 @@ def no_engine_outlives_the_tests() -> Iterator[None]:
 
 
 @pytest.mark.parametrize(("family", "precision", "kernels"), WAYS)
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(mix=MIXES)
 def test_alone_in_company_and_after_a_restart(family: str, precision: str, kernels: bool, mix: list[Asked]) -> None:
     if kernels and missing():
@@ -159,7 +159,7 @@ QUESTIONS = st.lists(
 
 
 @pytest.mark.parametrize(("family", "precision", "kernels"), WAYS)
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(asked=QUESTIONS)
 def test_choices_score_the_same_together_and_alone(
     family: str, precision: str, kernels: bool, asked: list[tuple[int, list[int], list[list[int]]]]

@@ -64,7 +64,9 @@ def answers(made: TorchRunner) -> dict[str, tuple[list[int], list[float]]]:
     return found
 
 
-@pytest.mark.parametrize("family", ["llama", "gpt2", "gemma2"])
+@pytest.mark.parametrize(
+    "family", ["llama", pytest.param("gpt2", marks=pytest.mark.slow), pytest.param("gemma2", marks=pytest.mark.slow)]
+)
 def test_recorded_steps_say_what_others_say(family: str) -> None:
     recording = Recording()
     made = runner(family, recording)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parents[2] / "src"
 LIGHT_CORE = (
-    "api_energy", "chinese", "config", "energy", "errors", "names", "paths", "prices", "progress", "system", "types",
+    "api_energy", "chinese", "config", "energy", "errors", "fair_lock", "names", "paths", "prices", "progress", "system", "types",
 )  # fmt: skip
 LOADED = """
 import sys

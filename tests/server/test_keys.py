@@ -11,8 +11,7 @@ import pytest
 from openai import OpenAI
 from tests.serving import serving
 
-from sibao.core.errors import BadInput, ConfigError
-from sibao.server.errors import Refused
+from sibao.core.errors import BadInput, ConfigError, Refused
 from sibao.server.keys import Keys, new_key
 
 ECHO = ("--model", "echo=mock:echo")

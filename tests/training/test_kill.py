@@ -58,6 +58,7 @@ def newest(home: Path) -> int:
     return max([int(p.name[5:]) for p in home.glob("runs/*/checkpoints/step-*")], default=0)
 
 
+@pytest.mark.slow
 def test_killed_four_times_the_losses_are_the_same_to_the_bit(
     recipe: Path, undisturbed: tuple[Path, list[dict[str, Any]]], tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ SibaoError                 exit 1   anything Sibao reports on purpose
 ├── TrainingError          a run that cannot go on (NaN loss, disk full); the last checkpoint is intact
 ├── ProviderError          a model that runs elsewhere failed (``retryable`` says whether to try again)
 │   └── BudgetExceeded     the next call might cost more than the user allows; nothing was sent
+├── Refused                a server does not take a request now, or from this caller
 ├── StoreError             the database of results
 └── MissingPackage         an optional package (the install line is the hint)
 """
@@ -116,6 +117,20 @@ class ProviderError(SibaoError):
 
 class BudgetExceeded(ProviderError):
     """The next call might pass the user's limit; nothing was sent. The rows it was for are missing."""
+
+
+class Refused(SibaoError):
+    """A server does not take a request now, or from this caller.
+
+    Args:
+        status: of HTTP. seconds: to wait before asking again.
+    """
+
+    def __init__(
+        self, status: int, message: str, *, hint: str = "", seconds: float | None = None, code: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.status, self.seconds, self.code = status, seconds, code
 
 
 class StoreError(SibaoError):

@@ -11,8 +11,8 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Seque
 from concurrent.futures import CancelledError, Future
 from typing import Any, TypeVar
 
+from sibao.core.errors import Refused
 from sibao.core.types import Completion, Delta, GenerateOptions, Prompt, Scored, Scorer, SourceForm, as_prompts
-from sibao.server.errors import Refused
 from sibao.server.hall import batch_of
 from sibao.server.service import GONE, Turn, all_of
 from sibao.workflows.jobs import has_template

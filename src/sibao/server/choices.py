@@ -14,9 +14,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from sibao.core.errors import UnknownName
+from sibao.core.errors import Refused, UnknownName
 from sibao.server._choose_form import ChooseFailure, ChooseJob, ChooseLane, State
-from sibao.server.errors import Refused
 
 WAITING, KEPT = 4, 20
 """Choices that may wait, and ended ones that are remembered (their results stay in the store)."""

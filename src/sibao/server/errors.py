@@ -17,6 +17,7 @@ from sibao.core.errors import (
     ContextOverflow,
     MissingPackage,
     ProviderError,
+    Refused,
     SibaoError,
     UnknownName,
 )
@@ -30,20 +31,6 @@ GEMINI = {
 OPENAI = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
 SECONDS = 1
 """What a client is asked to wait where nothing better is known."""
-
-
-class Refused(SibaoError):
-    """The server does not take a request now, or from this caller.
-
-    Args:
-        status: of HTTP. seconds: to wait before asking again.
-    """
-
-    def __init__(
-        self, status: int, message: str, *, hint: str = "", seconds: float | None = None, code: str = ""
-    ) -> None:
-        super().__init__(message, hint=hint)
-        self.status, self.seconds, self.code = status, seconds, code
 
 
 def status_of(error: SibaoError) -> int:

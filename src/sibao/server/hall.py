@@ -14,13 +14,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from sibao.core.errors import ModelError, SibaoError, UnknownName
+from sibao.core.errors import ModelError, Refused, SibaoError, UnknownName
 from sibao.core.system import memory_bytes
 from sibao.core.types import GenerateOptions
 from sibao.models.names import adapter_folder, resolve
 from sibao.providers.load import load, local_name
 from sibao.server.desk import Desk
-from sibao.server.errors import Refused
 from sibao.server.options import ServeOptions
 
 log = logging.getLogger("sibao.server")

@@ -25,9 +25,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from sibao.core.errors import BadInput, ConfigError
+from sibao.core.errors import BadInput, ConfigError, Refused
 from sibao.core.paths import write_text
-from sibao.server.errors import Refused
 
 log = logging.getLogger("sibao.server")
 PREFIX = "sk-sibao-"

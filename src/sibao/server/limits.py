@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sibao.core.errors import Refused
 from sibao.server._json_body import fault
-from sibao.server.errors import Refused, answer, protocol, told
+from sibao.server.errors import answer, protocol, told
 from sibao.server.options import LOOPBACK, ServeOptions
 
 BODY_SECONDS = 30.0

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, UploadFile
 from pydantic import Field
 
-from sibao.server.errors import Refused
+from sibao.core.errors import Refused
 from sibao.workflows._schema_base import Json
 from sibao.workflows._schema_records import Amount, BadRow, Duplicates
 

@@ -9,12 +9,13 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 
+from sibao.core.errors import Refused
 from sibao.core.prices import Price
 from sibao.core.types import Completion, Delta, GenerateOptions, Usage
 from sibao.providers._answers import Answer
 from sibao.server.counters import Counters
 from sibao.server.desk import Asked
-from sibao.server.errors import Refused, gemini_key
+from sibao.server.errors import gemini_key
 from sibao.server.hall import Guest, Hall
 from sibao.server.keys import Caller, Keys
 from sibao.server.options import ServeOptions

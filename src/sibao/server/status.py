@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from sibao import __version__
 from sibao.core.config import settings
-from sibao.server.errors import Refused
+from sibao.core.errors import Refused
 from sibao.server.hall import Entry, size_of
 from sibao.server.service import Service, service_of
 
