@@ -55,7 +55,9 @@ EVIL = '<script>alert("x")</script><img src=x onerror=alert(1)>&"\'</td>'
 def sample(text: str) -> str:
     """A page with a text in every place that takes one."""
     lines = [Line((Cell(escape(text), text), Cell("1", 1.0)), state=text)]
-    return page(text, text, table((Column("a", "甲"), Column("b", "乙", number=True)), lines, text, text), "zh")
+    return page(
+        text, text, table((Column("a", "甲"), Column("b", "乙", number=True)), lines, f"{text}.", f"{text}。"), "zh"
+    )
 
 
 def test_markup_in_a_text_stays_text() -> None:
@@ -94,6 +96,12 @@ def test_a_page_can_be_used_without_eyes_or_mouse() -> None:
     assert all(a.get("scope") in ("col", "row") for tag, a in tags if tag == "th")
     region = next(a for _, a in tags if a.get("role") == "region")
     assert region["tabindex"] == "0" and region["aria-label"]
+
+
+def test_a_table_without_a_caption_has_a_name() -> None:
+    tags = read(table((Column("a", "甲"),), [], "", "", "figures", "数值")).tags
+    assert "caption" not in [tag for tag, _ in tags]
+    assert (tags[0][1]["aria-label"], tags[0][1]["data-label-zh"]) == ("figures", "数值")
 
 
 def test_both_languages_are_there_and_equal_words_once() -> None:

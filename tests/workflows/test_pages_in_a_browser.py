@@ -8,11 +8,18 @@ from pathlib import Path
 import pytest
 from tests.evaluation.browser import CHROMIUM, Browser
 from tests.evaluation.test_pages import EVIL
+from tests.evaluation.test_plots import CARD
 from tests.workflows.stored_runs import choices
 
+from sibao.core.prices import Price
 from sibao.store import database
 from sibao.workflows._board_html import write_page
+from sibao.workflows._choose_ask import Ask
+from sibao.workflows._choose_cells import Candidate
+from sibao.workflows._choose_html import page as choice_page
 from sibao.workflows._compare_html import write_report
+from sibao.workflows._scorecard_html import page as card_page
+from sibao.workflows.choose import choose
 from sibao.workflows.compare import compare_runs
 from sibao.workflows.leaderboard import import_files, leaderboard
 
@@ -115,6 +122,30 @@ def test_a_leaderboard_is_sorted_and_searched(browser: Browser, tmp_path: Path) 
     width = browser.run("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
     assert width[0] <= width[1]  # wide tables scroll by themselves, never the page
     assert requests(browser) == [page.as_uri()] and complaints(browser) == []
+
+
+def test_plots_are_drawn_in_the_colours_of_the_page(browser: Browser, tmp_path: Path) -> None:
+    rows = [{"prompt": text, "completion": text} for text in ("甲", "b", "c", "d")]
+    models = (Candidate("mock:echo", price=Price(2.0, 2.0)), Candidate("mock:empty", price=Price(1.0, 1.0)))
+    choice = choose(Ask(models, rows=rows, task="generate", metric="accuracy"), quiet=True)
+    for html, title in ((card_page(CARD, "zh"), "评分卡 · 某模型"), (choice_page(choice), None)):
+        page = tmp_path / "page.html"
+        page.write_text(html, encoding="utf-8")
+        browser.open(page)
+        assert title is None or browser.run("document.title") == title
+        seen = "[...document.querySelectorAll('svg.plot')].filter(s => s.getBoundingClientRect().width > 200)"
+        count, lines = browser.run(f"{seen}.length"), f"{seen}[0].querySelectorAll('use, path[clip-path]')"
+        assert count == browser.run("document.querySelectorAll('svg.plot').length") / 2 > 0
+        assert browser.run(f"[...{lines}].filter(one => one.getBoundingClientRect().width > 2).length") > 2
+        for theme, colour in (("light", "rgb(143, 59, 2)"), ("dark", "rgb(240, 163, 91)")):
+            browser.run(f"document.documentElement.dataset.theme = '{theme}'")
+            dot = f"{seen}[0].querySelector('[stroke=\"#d9480f\"]')"
+            assert browser.run(f"getComputedStyle({dot}).stroke") == colour
+        browser.run("document.getElementById('language').click()")
+        assert browser.run(f"{seen}.length") == count
+        width = browser.run("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+        assert width[0] <= width[1]
+        assert requests(browser) == [page.as_uri()] and complaints(browser) == []
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

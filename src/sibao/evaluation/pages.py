@@ -69,13 +69,14 @@ class Line:
     state: str = ""
 
 
-def table(columns: Sequence[Column], lines: Sequence[Line], en: str, zh: str, name: str = "") -> str:
-    """A table whose columns are sorted by the buttons in their heads; ``en`` and ``zh`` are its caption, ``name`` what a
-    reader that speaks calls it (empty: the caption)."""
+def table(columns: Sequence[Column], lines: Sequence[Line], en: str, zh: str, name: str = "", name_zh: str = "") -> str:
+    """A table whose columns are sorted by the buttons in their heads; ``en`` and ``zh`` are its caption (empty: none), ``name``
+    and ``name_zh`` what a reader that speaks calls it (empty: the caption)."""
     heads = "".join(_head(column) for column in columns)
     body = "\n".join(_line(line, columns) for line in lines)
-    region = both_ways("div", 'class="scroll" role="region" tabindex="0"', name or en, name or zh)
-    return f"{region}<table><caption>{both(en, zh)}</caption><thead><tr>{heads}</tr></thead>\n<tbody>{body}</tbody></table></div>"
+    region = both_ways("div", 'class="scroll" role="region" tabindex="0"', name or en, name_zh or name or zh)
+    caption = f"<caption>{both(en, zh)}</caption>" if en else ""
+    return f"{region}<table>{caption}<thead><tr>{heads}</tr></thead>\n<tbody>{body}</tbody></table></div>"
 
 
 def _head(column: Column) -> str:

@@ -10,6 +10,7 @@ from sibao.choosing.cells import Cells, cell_of
 from sibao.core.errors import BadInput, MissingPackage
 from sibao.core.paths import atomic_path
 from sibao.core.types import Language
+from sibao.evaluation.plots import MARKED, MEASURED, QUIET
 from sibao.workflows._choose_words import short, word
 
 AGAINST = ("cost", "latency", "memory", "parameters")
@@ -18,7 +19,6 @@ HAN_FONTS = (
     "Noto Sans CJK SC", "Source Han Sans SC", "Noto Serif CJK SC", "WenQuanYi Zen Hei", "WenQuanYi Micro Hei", "PingFang SC",
     "Microsoft YaHei", "SimHei", "Heiti SC", "Arial Unicode MS",
 )  # fmt: skip
-INK, FRONT, MARK = "#1f6f8b", "#d9480f", "#868e96"
 
 
 def axis(table: dict[str, Cells]) -> str | None:
@@ -95,20 +95,20 @@ def _fill(
         _point(axes, label, points[name], key, name in front)
     ends = [(cell_of(points[n], key).number or 0.0, cell_of(points[n], "quality").number) for n in front if n in points]
     line = sorted(ends, key=lambda end: end[0])
-    axes.plot([x for x, _ in line], [y for _, y in line], color=FRONT, linewidth=1, linestyle="--", zorder=1)
+    axes.plot([x for x, _ in line], [y for _, y in line], color=MARKED, linewidth=1, linestyle="--", zorder=1)
     unit = cell_of(next(iter(points.values())), key).unit
     axes.set_xlabel(f"{word(key, language)} ({unit})" if unit else word(key, language))
     axes.set_ylabel(word("quality", language))
     axes.margins(0.18)
-    axes.grid(color=MARK, alpha=0.25)
-    axes.tick_params(color=MARK)
+    axes.grid(color=QUIET, alpha=0.25)
+    axes.tick_params(color=QUIET)
     for spine in axes.spines.values():  # seen on light and on dark pages
-        spine.set_color(MARK)
+        spine.set_color(QUIET)
 
 
 def _point(axes: Any, name: str, cells: Cells, key: str, on_front: bool) -> None:
     quality, x = cell_of(cells, "quality"), cell_of(cells, key).number
-    color = FRONT if on_front else INK
+    color = MARKED if on_front else MEASURED
     if quality.low is not None and quality.high is not None:
         axes.plot([x, x], [quality.low, quality.high], color=color, linewidth=4, alpha=0.3, solid_capstyle="butt")
     axes.plot([x], [quality.number], "o", color=color, zorder=3)

@@ -7,11 +7,11 @@ import warnings
 from typing import Any
 
 from sibao.core.types import Language
+from sibao.evaluation.plots import MARKED, MEASURED, QUIET
 from sibao.evaluation.scorecard import Cell, Scorecard
 from sibao.workflows._scorecard_words import word
 
 QUALITY = ("accuracy", "qa", "translation", "summarization", "safety")
-INK, LINE, MARK = "#1f6f8b", "#d9480f", "#868e96"
 
 
 def plots(card: Scorecard, language: Language = "en") -> dict[str, str]:
@@ -40,15 +40,15 @@ def _bars(cells: list[Cell], title: str) -> str:
     for row, cell in enumerate(reversed(cells)):
         value = _value(cell)
         if cell.low is not None and cell.high is not None:
-            axes.plot([cell.low, cell.high], [row, row], color=INK, linewidth=5, alpha=0.35, solid_capstyle="butt")
-        axes.plot([value], [row], "o", color=INK, markersize=5)
+            axes.plot([cell.low, cell.high], [row, row], color=MEASURED, linewidth=5, alpha=0.35, solid_capstyle="butt")
+        axes.plot([value], [row], "o", color=MEASURED, markersize=5)
         if cell.chance is not None:
-            axes.plot([cell.chance] * 2, [row - 0.32, row + 0.32], color=LINE, linewidth=2)
+            axes.plot([cell.chance] * 2, [row - 0.32, row + 0.32], color=MARKED, linewidth=2)
         if cell.ideal is not None:
-            axes.plot([cell.ideal] * 2, [row - 0.45, row + 0.45], color=MARK, linewidth=1.5, linestyle=":")
+            axes.plot([cell.ideal] * 2, [row - 0.45, row + 0.45], color=QUIET, linewidth=1.5, linestyle=":")
     axes.set_yticks(range(len(cells)), [cell.name for cell in reversed(cells)])
     axes.set_title(title, loc="left", fontsize=10)
-    axes.grid(axis="x", color=MARK, alpha=0.25)
+    axes.grid(axis="x", color=QUIET, alpha=0.25)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     return _svg(figure)
