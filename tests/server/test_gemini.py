@@ -159,6 +159,9 @@ def test_the_models(gemini: genai.Client) -> None:
     assert [model.name for model in gemini.models.list(config={"page_size": 1})] == ["models/mini", "models/echo"]
     card = gemini.models.get(model="mini")
     assert (card.name, card.input_token_limit) == ("models/mini", 512)
+    assert (card.temperature, card.max_temperature) == (0.0, 2.0) and ask(gemini).text == ask(
+        gemini, temperature=0.0
+    ).text
     assert gemini.models.get(model="models/echo").display_name == "echo"
     assert ask(gemini, "hi", model="models/echo").text == "hi"
 

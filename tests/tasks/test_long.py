@@ -41,6 +41,13 @@ def test_a_summary_reads_every_sentence_and_merges(rule_model) -> None:
     assert len(result.text) <= 12 and result.usage.prompt_tokens == sum(map(len, model.prompts))
 
 
+def test_the_answers_to_come_are_told_before_each_round(rule_model) -> None:
+    rounds: list[int] = []
+    model = rule_model(lambda p: _document(p)[:12], 200)
+    result = run(summarize.TASK, model, summarize.Inputs(STORY), SHORT, expect=rounds.append)
+    assert rounds[0] == result.fields["pieces"] and len(rounds) > 1 and sum(rounds) == len(model.prompts)
+
+
 def test_a_model_that_does_not_shorten_ends_and_says_so(rule_model) -> None:
     model = rule_model(_document, 280)
     options = GenerateOptions(max_tokens=140)

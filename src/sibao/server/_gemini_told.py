@@ -112,6 +112,8 @@ class ModelCard(Wire):
     display_name: str
     description: str
     supported_generation_methods: list[str]
+    temperature: float
+    max_temperature: float
     input_token_limit: int | None = None
     output_token_limit: int | None = None
 

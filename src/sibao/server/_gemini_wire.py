@@ -49,6 +49,7 @@ def _card(service: Service, entry: Entry) -> dict[str, Any]:
     card: dict[str, Any] = {
         "name": f"models/{entry.id}", "baseModelId": entry.id, "version": "1", "displayName": entry.id,
         "description": "", "supportedGenerationMethods": ["generateContent", "countTokens"],
+        "temperature": 0.0, "maxTemperature": 2.0,
     }  # fmt: skip
     place = service.hall.loaded.get(entry.base)
     if place is None:
