@@ -82,6 +82,21 @@ def test_a_suite_that_is_a_task_is_signed_by_the_tasks_own_prompt_and_knows_its_
         evaluate_suites("mini", ["squad"], SuiteAsk(chat="off"), quiet=True)
 
 
+def test_an_english_name_in_a_chinese_suite_is_a_chinese_answer(tmp_path: Path) -> None:
+    def asked(number: int, answer: str) -> dict[str, object]:
+        return {"id": f"DEV_{number}", "question": "什么？", "answers": [{"text": answer, "answer_start": 0}]}
+
+    passage = {"context": "NBA是北美的职业篮球联赛。", "qas": [asked(0, "NBA"), asked(1, "篮球联赛")]}
+    file = {"version": "1", "data": [{"title": "篮球", "paragraphs": [passage]}]}
+    (tmp_path / "dev.json").write_text(json.dumps(file, ensure_ascii=False), encoding="utf-8")
+    for name in ("cmrc2018:all", "xquad"):
+        if name == "xquad":
+            (tmp_path / "dev.json").rename(tmp_path / "xquad.zh.json")
+        (result,) = evaluate_suites("mini", [name], SuiteAsk(path=str(tmp_path)), quiet=True)
+        assert {s.name.partition("/")[0] for s in result.scores} == {"f1", "exact_match"}
+        assert all("lang:zh" in s.signature and s.n == 2 for s in result.scores)
+
+
 def test_what_cannot_be_is_refused_before_a_model_is_loaded() -> None:
     with pytest.raises(UnknownName, match="suite"):
         evaluate_suites("mini", ["mmlo"])

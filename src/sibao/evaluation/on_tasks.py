@@ -6,21 +6,23 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
-from sibao.core.types import Row
+from sibao.core.types import Language, Row
 from sibao.evaluation.suite import Rows, Suite
 
 
 @dataclass(frozen=True)
 class TaskRow:
-    """A row that the task reads, with the options of its ``read`` (``to``, say)."""
+    """A row that the task reads, with the options of its ``read`` (``to``, say). ``language``: whose rules its answer is scored
+    by, where the suite knows; empty: the harness looks at the answers wanted."""
 
     id: str
     row: Row
     options: Mapping[str, Any] = field(default_factory=dict)
     group: str = ""
     cluster: str = ""
+    language: Language | Literal[""] = ""
 
 
 class TaskSuite(Suite):

@@ -23,6 +23,10 @@ def evaluate_task_suite(
     """Scores of a model on such a suite; a group's (a direction, say) are reported by themselves."""
     task, wanted = load_task(suite.task), suite.task_rows(rows)
     todo = [_item(task, number, row) for number, row in enumerate(wanted)]
+    if (
+        len(suite.languages) == 1 and suite.area != "translation"
+    ):  # an English name in a Chinese suite is a Chinese answer
+        todo = [replace(item, language=suite.languages[0]) for item in todo]
     title = f"{suite.name} · {opened.model.name}"
     answers, speed = measured(suite.task, opened.model, todo, None, batch, quiet, title)
     groups = list(dict.fromkeys(row.group for row in wanted))
@@ -58,7 +62,7 @@ def _item(task: Any, number: int, row: TaskRow) -> harness.Item:
     except DataError as error:
         file, line = str(row.row.get("_file", "")), int(row.row.get("_line", 0))
         raise DataError(error.message, file=file, line=line, field=error.field, hint=error.hint) from None
-    return replace(item, cluster=row.cluster)
+    return replace(item, cluster=row.cluster, language=row.language or item.language)
 
 
 def _named(scored: harness.Scored, group: str) -> harness.Scored:

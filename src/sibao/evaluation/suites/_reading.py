@@ -9,11 +9,13 @@ from sibao.evaluation.on_tasks import TaskRow, TaskSuite
 from sibao.evaluation.own_split import clean
 from sibao.evaluation.places import Place, field
 from sibao.evaluation.suite import Rows
+from sibao.text.language import detect
 
 
 class ReadingSuite(TaskSuite):
     """F1 and exact match by the rules of the passage's language; questions on one passage are one cluster."""
 
+    version = "2"
     area = "qa"
     task = "answer"
     metrics = ("f1", "exact_match")
@@ -28,8 +30,12 @@ class ReadingSuite(TaskSuite):
     def task_rows(self, rows: Rows) -> list[TaskRow]:
         """Published ids; the group is ``group`` of the row."""
         return [
-            TaskRow(field(row, "id"), row, group=self.group(row), cluster=passage(row["context"])) for row in rows.test
-        ]
+            TaskRow(
+                field(row, "id"), row, group=self.group(row), cluster=passage(row["context"]),
+                language=detect(row["context"]),
+            )
+            for row in rows.test
+        ]  # fmt: skip
 
     def group(self, row: Row) -> str:
         """What a row is reported under besides the whole; nothing unless a suite says so."""
