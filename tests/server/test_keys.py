@@ -33,11 +33,15 @@ def test_keys_over_http(tmp_path: Path) -> None:
             assert answer.status_code == 401 and answer.headers["www-authenticate"] == "Bearer", path
         assert server.http.get("/v1/models").status_code == 401 and server.http.get("/metrics").status_code == 401
         assert server.http.get("/health").status_code == 200
-        with pytest.raises(openai.AuthenticationError) as wrong:
-            OpenAI(base_url=url, api_key="sk-wrong", max_retries=0).models.list()
+        with (
+            OpenAI(base_url=url, api_key="sk-wrong", max_retries=0) as sdk,
+            pytest.raises(openai.AuthenticationError) as wrong,
+        ):
+            sdk.models.list()
         assert wrong.value.code == "invalid_api_key"
-        for _ in range(3):
-            assert OpenAI(base_url=url, api_key=free, max_retries=0).chat.completions.create(**ask).choices  # type: ignore[call-overload]
+        with OpenAI(base_url=url, api_key=free, max_retries=0) as sdk:
+            for _ in range(3):
+                assert sdk.chat.completions.create(**ask).choices  # type: ignore[call-overload]
         with OpenAI(base_url=url, api_key=tight, max_retries=0) as sdk:
             for _ in range(2):
                 sdk.chat.completions.create(**ask)  # type: ignore[call-overload]
