@@ -20,8 +20,13 @@ WELCOME = """Sibao serves {models} at {address}  (the page: open that address; C
   curl {address}/v1/chat/completions -H 'Content-Type: application/json'{curl_key} \\
     -d '{{"model": "{model}", "messages": [{{"role": "user", "content": "你好！"}}]}}'
 
-  python -c "from openai import OpenAI; print(OpenAI(base_url='{address}/v1', api_key='{key}').chat.completions.create(model='{model}', messages=[{{'role': 'user', 'content': '你好！'}}]).choices[0].message.content)"
+  {python}
 """
+PYTHON = (
+    """python -c "from openai import OpenAI; c = OpenAI(base_url='{address}/v1', api_key='{key}'); """
+    """print(c.chat.completions.create(model='{model}', messages=[dict(role='user', content='你好！')])"""
+    """.choices[0].message.content)\""""
+)
 
 
 @app.command(
@@ -98,14 +103,16 @@ def _welcome(options: ServeOptions, address: str, *, as_json: bool) -> None:
         print_json({**head("serve", ids[0]), "address": address, "models": ids})
         return
     locked = options.keys is not None and options.keys.exists()
+    key = "YOUR_KEY" if locked else "none"
+    python = PYTHON.format(address=address, key=key, model=ids[0])
     write(
         WELCOME.format(
             models=", ".join(ids),
             address=address,
             model=ids[0],
-            key="YOUR_KEY" if locked else "none",
+            python=python,
             curl_key=" -H 'Authorization: Bearer YOUR_KEY'" if locked else "",
-        )  # fmt: skip
+        )
     )
     if not options.local and not locked:
         note(f"warning: anyone who reaches {options.host} may use it; --keys FILE asks for API keys")

@@ -164,12 +164,13 @@ class TransformersModel(LocalModel):
                 by_id[event.id].take(event)
         return [answer.completion() for answer in answers]
 
-    def begin(self, prompt: Prompt | Sequence[int], options: GenerateOptions) -> Answer:
+    def begin(self, prompt: Prompt | Sequence[int], options: GenerateOptions, *, echo: bool = False) -> Answer:
         """See ``LocalModel.begin``."""
         self._must_write()
         if self.kind == "seq2seq":
             refuse_control(self.name, options, form_only=True)
-        answer = super().begin(prompt, options) if not _sees(prompt) or self.processor is None else None
+        looks = self.processor is not None and _sees(prompt)
+        answer = None if looks else super().begin(prompt, options, echo=echo)
         return answer if answer is not None else self._seen_answer(prompt, options)
 
     def _seen_answer(self, prompt: Any, options: GenerateOptions) -> Answer:
@@ -198,10 +199,10 @@ class TransformersModel(LocalModel):
             )
 
 
-def _sees(prompt: Prompt) -> bool:
+def _sees(prompt: Prompt | Sequence[int]) -> bool:
     from sibao.text.media import sees
 
-    return not isinstance(prompt, str) and any(sees(message) for message in prompt)
+    return not isinstance(prompt, str) and any(not isinstance(turn, int) and sees(turn) for turn in prompt)
 
 
 def _context(config: Any, tokenizer: Any, kind: str) -> int:

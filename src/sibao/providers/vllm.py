@@ -119,8 +119,10 @@ class VllmModel(LocalModel):
         """
         raise BadInput(f"{self.name} gives no embeddings", hint="leave out vllm: in the name, or take an encoder")
 
-    def begin(self, prompt: Prompt | Sequence[int], options: GenerateOptions) -> Answer:
+    def begin(self, prompt: Prompt | Sequence[int], options: GenerateOptions, *, echo: bool = False) -> Answer:
         """See ``LocalModel.begin``."""
+        if echo:
+            raise BadInput(f"{self.name} does not score its prompts", hint="leave out vllm: in the name")
         request = FormRequest(
             id=f"{self.name}#{next(self._numbers)}",
             prompt_ids=self._ids(prompt),
