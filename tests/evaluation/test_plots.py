@@ -6,18 +6,27 @@ import re
 
 from tests.evaluation.test_pages import EVIL, Reader
 
+from sibao.core.types import Score
 from sibao.evaluation.pages import ASSETS
 from sibao.evaluation.plots import MARKED, MEASURED, QUIET, figure
-from sibao.evaluation.scorecard import Cell, Scorecard
+from sibao.evaluation.scorecard import Cell, Scorecard, cells_of
+from sibao.evaluation.suite_index import load_suite
 from sibao.workflows._scorecard_html import page
 from sibao.workflows._scorecard_plot import plots
+from sibao.workflows.scorecard import about_suite
+
+
+def cells(name: str, suite: str, score: Score) -> list[Cell]:
+    """A figure under a name, told as its suite tells it."""
+    return cells_of(name, [score], about_suite(load_suite(suite)), "r1", "2026-01-02")
+
 
 CELLS = (
-    Cell("accuracy", f"甲 {EVIL}", 0.7, low=0.6, high=0.8, n=40, chance=0.25, better="higher", source="run 1", date="2026-01-02"),
-    Cell("accuracy", "乙", 0.3, low=0.2, high=0.4, n=40, chance=0.25, better="higher", source="run 2", signature="acc|n:40"),
-    Cell("bias", "丙", 0.6, low=0.5, high=0.7, n=40, ideal=0.5, source="run 3", note={"en": "a note", "zh": "一个说明"}),
-    Cell("facts", "licence", "Apache-2.0", source="config.json"),
-)  # fmt: skip
+    *cells(f"甲 {EVIL}", "csl_category", Score("acc", 0.7, 0.6, 0.8, n=40, chance=0.25)),
+    *cells("乙", "csl_category", Score("acc", 0.3, 0.2, 0.4, n=40, chance=0.25, signature="acc|n:40")),
+    *cells("丙", "crows_pairs", Score("pct_stereotype", 0.6, 0.5, 0.7, n=40)),
+    Cell("facts", "licence", "Apache-2.0", source="config.json", note={"en": "a note", "zh": "一个说明"}),
+)
 CARD = Scorecard("某模型", "fp32", "a machine", "2026-01-02", CELLS)
 
 
