@@ -62,8 +62,9 @@ class Bench:
         """The judge of these answers, asked in their language."""
         common = Counter(a.item.language for a in answers).most_common(1)[0][0]
         known = self.rubric.languages
-        language = self.ask.language or next((one for one in known if one == common), known[0])
-        return Judge(self.opened.model, self.rubric, JudgeSetting(language, self.ask.repeats, self.ask.seed))
+        own: Language = next((one for one in known if one == common), known[0])
+        setting = JudgeSetting(self.ask.language or own, self.ask.repeats, self.ask.seed)
+        return Judge(self.opened.model, self.rubric, setting)
 
     def verdicts(self, answers: Sequence[harness.Answered]) -> harness.Scored:
         """``judge_score``, ``judge_pass_rate`` and ``judge_spread`` of a model's answers, with each row's score; with labelled
