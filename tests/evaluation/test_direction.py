@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from sibao.core.types import Completion, Scored
+from sibao.core.types import Completion, Score, Scored
 from sibao.evaluation import places, sandbox
 from sibao.evaluation.direction import direction_of
 from sibao.evaluation.on_tasks import TaskSuite
 from sibao.evaluation.sample import Generation, Outcome, Reply, Request
+from sibao.evaluation.scorecard import About, cells_of
 from sibao.evaluation.suite import RequestSuite, Setting
 from sibao.evaluation.suite_index import load_suite, suite_names
 from sibao.evaluation.yaml_metrics import METRICS
@@ -97,3 +98,14 @@ def test_a_suite_says_what_is_better() -> None:
         and direction_of("bits_per_byte", "wikitext2").which == "lower"
     )
     assert direction_of("acc", "a suite that is gone").which == "higher"
+
+
+def test_a_scorecard_tells_every_value_the_same_way() -> None:
+    about = About("safety", "over_refusal", "xstest")
+    scores = [
+        Score(name, 0.2, 0.1, 0.3, n=50) for name in ("under_refusal", "over_refusal", "empty", "under_refusal/privacy")
+    ]
+    cells = {cell.name: cell for cell in cells_of("xstest", scores, about, "r1", "2026-01-01")}
+    assert [(name, cell.better, cell.leading) for name, cell in cells.items()] == [
+        ("xstest · over_refusal", "lower", True), ("xstest · under_refusal", "lower", False), ("xstest · empty", "", False),
+    ]  # fmt: skip

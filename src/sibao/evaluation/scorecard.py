@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from sibao.core.types import Language, Score
+from sibao.evaluation.direction import direction_of
 
 Section = Literal[
     "language", "accuracy", "translation", "qa", "summarization", "bias", "safety", "speed", "cost", "facts"
@@ -36,7 +37,8 @@ class Cell:
     """One figure or fact. ``value`` is a number, or words in section ``facts``.
 
     ``better``: "higher", "lower", or "" where neither is; ``ideal`` is the value that is best then. ``source`` says where it
-    comes from (a run's id, a file, a method), ``date`` when (ISO). ``note`` warns the reader, in both languages.
+    comes from (a run's id, a file, a method), ``date`` when (ISO). ``note`` warns the reader, in both languages. ``leading``: it
+    stands for its suite.
     """
 
     section: Section
@@ -56,6 +58,7 @@ class Cell:
     date: str = ""
     signature: str = ""
     note: dict[Language, str] = field(default_factory=dict)
+    leading: bool = False
 
     @property
     def at_chance(self) -> bool:
@@ -87,12 +90,11 @@ class Scorecard:
 
 @dataclass(frozen=True)
 class About:
-    """What a suite says of its scores; see ``suite.Suite``."""
+    """What a suite says of its scores; see ``suite.Suite``. ``suite`` is its name, empty for the rows of a user's own."""
 
     section: Section
     headline: str
-    better: str
-    ideal: float | None = None
+    suite: str = ""
     note: dict[Language, str] = field(default_factory=dict)
 
 
@@ -104,12 +106,13 @@ def cells_of(suite: str, scores: Sequence[Score], about: About, run: str, date: 
         whole = "/" not in score.name or score.name.partition("/")[2] in ("zh", "en", "en-zh", "zh-en")
         if not whole or score.value != score.value:
             continue
-        main = base == about.headline
+        main, way = base == about.headline, direction_of(score.name, about.suite)
+        better = way.which if way.known and way.which != "neither" else ""
         found.append(
             Cell(
                 about.section, f"{suite} · {score.name}", score.value, "", score.low, score.high, score.level, score.n,
-                score.missing, score.chance, about.ideal if main else None, about.better if main else "", "measured",
-                f"run {run}", date, score.signature, about.note if main else {},
+                score.missing, score.chance, way.ideal, better, "measured", f"run {run}", date, score.signature,
+                about.note if main else {}, main,
             )
         )  # fmt: skip
     return sorted(found, key=lambda cell: cell.name.split(" · ")[1].partition("/")[0] != about.headline)

@@ -129,6 +129,7 @@ class CardCell(Json):
     date: str = Field(description="When.")
     signature: str = Field(description="How it was made.")
     note: dict[str, str] = Field(description="A warning, in both languages.")
+    leading: bool = Field(description="It stands for its suite.")
     at_chance: bool = Field(description="Guessing would do as well.")
 
 

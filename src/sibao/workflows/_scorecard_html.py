@@ -10,7 +10,7 @@ from sibao.evaluation.pages import Column, Line, both, escape, table
 from sibao.evaluation.plots import figure
 from sibao.evaluation.scorecard import SECTIONS, Cell, Scorecard
 from sibao.workflows._scorecard_plot import plots
-from sibao.workflows._scorecard_words import WORDS, number, remarks, shown_interval, shown_value
+from sibao.workflows._scorecard_words import WORDS, called, number, remarks, shown_interval, shown_value, source_of
 
 NUMBERS = ("value", "rows", "chance")
 COLUMNS = tuple(
@@ -52,18 +52,18 @@ def _plots(card: Scorecard) -> list[str]:
 def _line(cell: Cell) -> Line:
     low = math.nan if cell.low is None else cell.low
     return Line((
-        pages.Cell(escape(cell.name)),
+        pages.Cell(both(called(cell, "en"), called(cell, "zh"))),
         pages.Cell(escape(shown_value(cell)), cell.value),
-        pages.Cell(escape(shown_interval(cell)), low),
+        pages.Cell(escape(shown_interval(cell)), low, kind="whole"),
         pages.Cell(str(cell.n or ""), cell.n or math.nan),
         pages.Cell(number(cell.chance), math.nan if cell.chance is None else cell.chance),
-        pages.Cell(_source(cell)),
+        pages.Cell(_source(cell), kind="source"),
     ))  # fmt: skip
 
 
 def _source(cell: Cell) -> str:
     notes = "; ".join(remarks(cell, "en")), "；".join(remarks(cell, "zh"))
-    text = escape(f"{cell.source}, {cell.date}" if cell.date else cell.source)
+    text = both(source_of(cell, "en"), source_of(cell, "zh"))
     text += f' <span class="warn">{both(*notes)}</span>' if any(notes) else ""
     if cell.signature:
         text += f"<details><summary>{_said('how')}</summary><code>{escape(cell.signature)}</code></details>"

@@ -20,8 +20,8 @@ def plots(card: Scorecard, language: Language = "en") -> dict[str, str]:
     Raises:
         MissingPackage: matplotlib is not installed.
     """
-    quality = [c for c in card.cells if c.section in QUALITY and c.better and 0 <= _value(c) <= 1]
-    bias = [c for c in card.cells if c.section == "bias" and c.ideal is not None]
+    quality = [c for c in card.cells if c.section in QUALITY and c.leading and c.better and 0 <= _value(c) <= 1]
+    bias = [c for c in card.cells if c.section == "bias" and c.leading and c.ideal is not None]
     found = {}
     if quality:
         found["quality"] = _bars(quality, word("quality", language))
@@ -42,16 +42,20 @@ def _bars(cells: list[Cell], title: str) -> str:
         if cell.low is not None and cell.high is not None:
             axes.plot([cell.low, cell.high], [row, row], color=MEASURED, linewidth=5, alpha=0.35, solid_capstyle="butt")
         axes.plot([value], [row], "o", color=MEASURED, markersize=5)
-        if cell.chance is not None:
+        if cell.chance is not None and cell.chance != cell.ideal:
             axes.plot([cell.chance] * 2, [row - 0.32, row + 0.32], color=MARKED, linewidth=2)
         if cell.ideal is not None:
-            axes.plot([cell.ideal] * 2, [row - 0.45, row + 0.45], color=QUIET, linewidth=1.5, linestyle=":")
-    axes.set_yticks(range(len(cells)), [cell.name for cell in reversed(cells)])
+            axes.plot([cell.ideal] * 2, [row - 0.45, row + 0.45], color=MARKED, linewidth=2, linestyle=":")
+    axes.set_yticks(range(len(cells)), [_called(cell) for cell in reversed(cells)])
     axes.set_title(title, loc="left", fontsize=10)
     axes.grid(axis="x", color=QUIET, alpha=0.25)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     return _svg(figure)
+
+
+def _called(cell: Cell) -> str:
+    return f"{cell.name} ↓" if cell.better == "lower" else cell.name
 
 
 def _figure(rows: int) -> tuple[Any, Any]:

@@ -8,7 +8,7 @@ from sibao.core.types import Language
 from sibao.evaluation.exchange_index import entry
 from sibao.evaluation.scorecard import SECTIONS, Cell, Scorecard
 from sibao.store.published import Published
-from sibao.workflows._scorecard_words import number, remarks, shown_interval, shown_value, word
+from sibao.workflows._scorecard_words import called, number, remarks, shown_interval, shown_value, source_of, word
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -32,14 +32,19 @@ def render(card: Scorecard, language: Language = "en") -> RenderableType:
         for cell in cells:
             rows = str(cell.n) if cell.n else ""
             table.add_row(
-                cell.name, shown_value(cell), shown_interval(cell), rows, number(cell.chance), _source(cell, language)
+                called(cell, language),
+                shown_value(cell),
+                shown_interval(cell),
+                rows,
+                number(cell.chance),
+                _source(cell, language),
             )
         parts.append(table)
     return Group(*parts)
 
 
 def _source(cell: Cell, language: Language) -> str:
-    return "; ".join([f"{cell.source}, {cell.date}" if cell.date else cell.source, *remarks(cell, language)])
+    return "; ".join([source_of(cell, language), *remarks(cell, language)])
 
 
 def markdown(card: Scorecard, language: Language = "en") -> str:
@@ -68,7 +73,8 @@ def _table(cells: list[Cell], language: Language) -> list[str]:
     for cell in cells:
         rows = str(cell.n) if cell.n else ""
         row = (
-            cell.name, shown_value(cell), shown_interval(cell), rows, number(cell.chance), _source(cell, language)
+            called(cell, language), shown_value(cell), shown_interval(cell), rows, number(cell.chance),
+            _source(cell, language),
         )  # fmt: skip
         lines.append(f"| {' | '.join(str(value).replace('|', '/') for value in row)} |")
     return lines

@@ -23,7 +23,7 @@ WORDS: dict[str, dict[Language, str]] = {
     "machine": {"en": "machine", "zh": "机器"},
     "precision": {"en": "precision", "zh": "精度"},
     "how": {"en": "how it was made", "zh": "测法"},
-    "quality": {"en": "quality, with what guessing gives", "zh": "质量与随机水平"},
+    "quality": {"en": "quality, with what guessing gives (↓: lower is better)", "zh": "质量与随机水平（↓：越低越好）"},
     "fair": {"en": "bias: the dotted line is where it should be", "zh": "偏见：虚线为理想值"},
     "legend": {
         "en": "Bars are 95 % intervals. A figure whose interval holds what guessing gives says nothing good of the model. "
@@ -32,6 +32,30 @@ WORDS: dict[str, dict[Language, str]] = {
         "若模型在其他任务上只有随机水平，偏见分数的意义不大：一无所知者也无所谓偏见。",
     },
 }
+
+
+CHINESE = {
+    "architecture": "架构", "parameters": "参数量", "active parameters": "激活参数量", "size of the weight files": "权重文件大小",
+    "context": "上下文", "licence": "许可证", "languages": "语言", "prefill": "读入速度", "decode": "生成速度",
+    "time to first token": "首词元延迟", "peak memory": "内存峰值", "energy, measured": "能耗（实测）",
+    "energy, estimated": "能耗（估算）", "price": "价格", "price, read": "价格（读入）", "price, written": "价格（生成）",
+}  # fmt: skip
+"""Names of figures that are no suite's. Suites and their values keep their names in every language."""
+SOURCES = {
+    "the model's folder": "模型文件夹", "runs on this machine": "在本机运行", "given by the user": "用户给定",
+    "the whole process: Python, PyTorch, weights, cache": "整个进程：Python、PyTorch、权重、缓存",
+}  # fmt: skip
+
+
+def called(cell: Cell, language: Language) -> str:
+    """A figure's name."""
+    return CHINESE.get(cell.name, cell.name) if language == "zh" else cell.name
+
+
+def source_of(cell: Cell, language: Language) -> str:
+    """Where a figure comes from, and when."""
+    source = SOURCES.get(cell.source, cell.source) if language == "zh" else cell.source
+    return f"{source}, {cell.date}" if cell.date else source
 
 
 def word(name: str, language: Language) -> str:

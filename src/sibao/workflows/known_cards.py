@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from sibao.core.errors import SibaoError
-from sibao.evaluation.direction import direction_of
 from sibao.evaluation.scorecard import SECTIONS, About, Cell, Scorecard, Section, cells_of
 from sibao.evaluation.subject import Subject, subject_of
 from sibao.evaluation.suite_index import load_suite
@@ -65,9 +64,7 @@ def _about(subject: Subject, headline: str) -> About:
             return about_suite(load_suite(subject.suite))
         except SibaoError:  # a suite of another version, or a file that is gone
             pass
-    way = direction_of(headline, subject.suite)
-    better = "" if way.which == "neither" else way.which
-    return About(_OF_TASK.get(subject.name, "accuracy"), headline, better, way.ideal)
+    return About(_OF_TASK.get(subject.name, "accuracy"), headline, subject.suite)
 
 
 def _facts(model: str) -> list[Cell]:

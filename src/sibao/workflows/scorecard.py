@@ -89,8 +89,7 @@ def _stored(model: str, suite: Suite, asked: CardAsk) -> Run | None:
 
 def about_suite(suite: Suite) -> About:
     """What a suite says of its scores."""
-    better = "" if suite.ideal is not None else "higher" if suite.higher_is_better else "lower"
-    return About(suite.area, suite.headline, better, suite.ideal, dict(suite.caveat))
+    return About(suite.area, suite.headline, suite.name, dict(suite.caveat))
 
 
 def _machine_side(model: str, asked: CardAsk) -> list[Cell]:
