@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ def test_everything_happens_and_is_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SIBAO_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("SIBAO_THREADS", "1")  # so small a model only waits for its threads where others compute too
     model = str(tiny_folder(tmp_path / "model", context=2048))
     result = demo(model=model)
     shown = capsys.readouterr().out
@@ -35,22 +35,27 @@ def test_everything_happens_and_is_shown(
     assert "Choose" in shown
 
 
-def _signal_in_training(home: Path) -> None:
-    while not list(home.glob(f"**/{LOG}")):
-        time.sleep(0.005)
-    os.kill(os.getpid(), signal.SIGTERM)
+def _signal_in_training(home: Path, over: threading.Event) -> None:
+    while not over.wait(0.05):
+        if list(home.glob(f"**/{LOG}")):  # again and again: it is there a little before anybody listens
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 def test_a_signal_in_training_ends_it_politely(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SIBAO_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("SIBAO_THREADS", "1")  # so small a model only waits for its threads where others compute too
     model = str(tiny_folder(tmp_path / "model", context=2048))
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # one that comes too late must not end the tests
+    over = threading.Event()
+    sender = threading.Thread(target=_signal_in_training, args=(tmp_path / "home", over))
+    sender.start()
     try:
-        threading.Thread(target=_signal_in_training, args=(tmp_path / "home",), daemon=True).start()
         result = demo(model=model)
     finally:
+        over.set()
+        sender.join()
         signal.signal(signal.SIGTERM, before)
     assert set(result) == {"tasks", "training"} and result["training"]["status"] == "stopped"
     assert f"sibao finetune --resume {result['training']['run']}" in capsys.readouterr().out
