@@ -53,7 +53,7 @@ def asked(page: Any) -> list[dict[str, Any]]:
     return bodies
 
 
-def test_mini_answers_and_says_what_it_took(page: Any) -> None:
+def test_mini_answers_and_says_what_it_took(page: Any, look: Callable[[Any, str], None]) -> None:
     bodies = asked(page)
     room(page).get_by_label("Settings of the conversation").click()
     page.get_by_label("System prompt").fill("Answer in English.")
@@ -71,6 +71,7 @@ def test_mini_answers_and_says_what_it_took(page: Any) -> None:
         ],
     }  # fmt: skip
     assert "not loaded" not in room(page).locator("option[value=mini]").inner_text()
+    look(page, "chat-en")
 
 
 def test_what_was_asked_is_changed_and_asked_again(page: Any) -> None:
