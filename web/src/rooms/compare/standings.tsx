@@ -58,11 +58,12 @@ export function StandingsView({ counted, error, load }: Props) {
       {counted && counted.votes > 0 && (
         <>
           <Table
-            caption={`${t.count(counted.votes)}. ${t.about}`}
+            caption={t.count(counted.votes)}
             columns={[{ id: "model", name: t.model, show: (row) => row.model, key: (row) => row.model }, ...columns]}
             rows={counted.models}
             id={(row) => row.model}
           />
+          <p class="soft small">{t.about}</p>
           <LeftShare left={counted.left} />
           {counted.pairs.length > 1 && (
             <Table
