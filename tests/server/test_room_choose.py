@@ -35,6 +35,7 @@ def started(served: Served, form: dict[str, Any]) -> str:
     return str(answer.json()["job"])
 
 
+@pytest.mark.slow
 def test_a_race_gives_what_the_command_line_prints(served: Served) -> None:
     found = ended(served, started(served, FORM))
     assert found["state"] == "done", found

@@ -155,11 +155,12 @@ class GenerateOptions:
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens counted by the provider. ``cached_tokens``: of the prompt, known from an earlier request."""
+    """Tokens counted by the provider. ``cached_tokens``: of the prompt, known from an earlier request; usages that
+    differ in it alone are equal, for it says what else was asked, not how long the answer is."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
-    cached_tokens: int = 0
+    cached_tokens: int = field(default=0, compare=False)
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
