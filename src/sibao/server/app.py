@@ -19,12 +19,12 @@ from sibao.server.watch import Watch
 
 OPEN = frozenset({"status"})
 """Files of routes that check the key themselves, or need none."""
-FIRST = ("gemini_models",)
-"""Files whose routes stand before others of the same path."""
+ROUTES = ("status", "openai_", "gemini_", "room_", "tasks", "votes")
+"""How names of files with routes begin."""
 
 
 def create_app(options: ServeOptions) -> FastAPI:
-    """The server's application. Every file of this package with a ``router`` takes part.
+    """The server's application. The files of this package that ``ROUTES`` names take part.
 
     Raises:
         ConfigError: the file of keys cannot be read. BadInput: an adapter's folder is none.
@@ -61,10 +61,5 @@ def with_key(request: Request) -> None:
 
 
 def route_files() -> list[str]:
-    """Files of this package that hold routes."""
-    found = [
-        n
-        for n in module_names("sibao.server")
-        if n == "status" or n.startswith(("openai_", "gemini_", "room_", "tasks", "votes"))
-    ]
-    return sorted(found, key=lambda name: (name not in FIRST, name))
+    """Files of this package that hold routes; Gemini's stand before OpenAI's, with which they share some paths."""
+    return [name for name in module_names("sibao.server") if name.startswith(ROUTES)]

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import AsyncGenerator
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from sibao.core.errors import BadInput
 from sibao.core.types import Delta
@@ -21,10 +21,9 @@ from sibao.server._gemini_told import ERRORS, SHOWN, AnswerOut
 from sibao.server._gemini_wire import Said, answer, served_name
 from sibao.server._sse import MEDIA, Pieces, data, events, quoted
 from sibao.server._tools import Sieve, read_calls
-from sibao.server.service import Service, service_of
+from sibao.server.service import TheService
 
 router = APIRouter(tags=["gemini"])
-TheService = Annotated[Service, Depends(service_of)]
 PLACES = ("/v1beta/models", "/v1/models")
 STREAMED: dict[int | str, dict[str, Any]] = {
     200: {

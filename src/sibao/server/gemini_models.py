@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 
 from sibao.server._gemini_told import SHOWN, ModelCard, ModelsPage
 from sibao.server._gemini_wire import PAGE, model_card, models_page
-from sibao.server.service import Service, service_of
+from sibao.server.service import TheService
 
 router = APIRouter(tags=["gemini"])
-TheService = Annotated[Service, Depends(service_of)]
 
 
 @router.get("/v1beta/models", summary="List the models", response_model=ModelsPage, **SHOWN)

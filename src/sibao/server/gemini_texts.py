@@ -6,9 +6,9 @@ https://ai.google.dev/api/tokens, https://ai.google.dev/api/embeddings
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 
 from sibao.core.errors import BadInput
 from sibao.core.types import Usage, words
@@ -17,10 +17,9 @@ from sibao.server._gemini_schema import BatchEmbedAsk, CountAsk, EmbedAsk
 from sibao.server._gemini_told import SHOWN, BatchEmbedOut, CountOut, EmbedOut
 from sibao.server._gemini_wire import served_name
 from sibao.server.gemini_generate import PLACES
-from sibao.server.service import Service, Turn, service_of
+from sibao.server.service import TheService, Turn
 
 router = APIRouter(tags=["gemini"])
-TheService = Annotated[Service, Depends(service_of)]
 
 
 async def count(request: Request, model: str, body: CountAsk, service: TheService) -> dict[str, Any]:

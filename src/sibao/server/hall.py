@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from sibao.core.errors import ModelError, Refused, SibaoError, UnknownName
+from sibao.core.errors import Refused, SibaoError, UnknownName
 from sibao.core.system import memory_bytes
 from sibao.core.types import GenerateOptions
 from sibao.models.names import adapter_folder, resolve
@@ -192,6 +192,6 @@ def size_of(name: str) -> int:
         return 0
     try:
         folder = resolve(local).folder
-    except (ModelError, SibaoError):
+    except SibaoError:
         return 0
     return sum(path.stat().st_size for path in folder.glob("*.safetensors"))

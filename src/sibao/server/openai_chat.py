@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from sibao.core.types import Completion, GenerateOptions
@@ -18,7 +18,7 @@ from sibao.server._openai_prompt import Calling, calling, prompt_of
 from sibao.server._sse import events
 from sibao.server._tools import read_calls
 from sibao.server.desk import Asked
-from sibao.server.service import Service, service_of
+from sibao.server.service import TheService
 
 router = APIRouter(prefix="/v1", tags=["openai"])
 STREAM: dict[int | str, dict[str, Any]] = {
@@ -27,9 +27,7 @@ STREAM: dict[int | str, dict[str, Any]] = {
 
 
 @router.post("/chat/completions", summary="Continue a conversation", response_model=ChatOut, responses=ERRORS | STREAM)
-async def chat(
-    form: ChatForm, request: Request, service: Annotated[Service, Depends(service_of)]
-) -> ChatOut | Response:
+async def chat(form: ChatForm, request: Request, service: TheService) -> ChatOut | Response:
     """As OpenAI's. What would change the answer and is not known here is refused; nothing is kept."""
     may = calling(tools_of([one.function for one in form.tools or ()]), form.tool_choice)
     shape, many = may.shape(form.shape()), range(form.n or 1)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from sibao.core.types import Completion, Delta, GenerateOptions, Usage
@@ -15,7 +15,7 @@ from sibao.server._openai_echo import Table, text_of
 from sibao.server._openai_form import ERRORS, UsageOut, finish_of
 from sibao.server._sse import DONE, Pieces, data, events, quoted
 from sibao.server.desk import Asked
-from sibao.server.service import Service, Turn, Work, service_of
+from sibao.server.service import TheService, Turn, Work
 
 router = APIRouter(prefix="/v1", tags=["openai"])
 STREAM: dict[int | str, dict[str, Any]] = {
@@ -24,9 +24,7 @@ STREAM: dict[int | str, dict[str, Any]] = {
 
 
 @router.post("/completions", summary="Go on with a text", response_model=CompletionOut, responses=ERRORS | STREAM)
-async def completions(
-    form: CompletionForm, request: Request, service: Annotated[Service, Depends(service_of)]
-) -> CompletionOut | Response:
+async def completions(form: CompletionForm, request: Request, service: TheService) -> CompletionOut | Response:
     """As OpenAI's: the prompt as it stands, without a chat template."""
     tokens, many = form.tokens, range(form.n or 1)
     wanted = [form.options(tokens, form.sampling(logprobs=form.logprobs, number=number)) for number in many]

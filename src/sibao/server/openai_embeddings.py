@@ -7,13 +7,13 @@ from array import array
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from pydantic import Field
 
 from sibao.core.errors import BadInput
 from sibao.core.types import Usage
 from sibao.server._openai_form import ERRORS, MOST_PROMPTS, Form, Ids, Int, Told, Word
-from sibao.server.service import Service, service_of, until_gone
+from sibao.server.service import TheService, until_gone
 
 router = APIRouter(prefix="/v1", tags=["openai"])
 Many = Field(min_length=1, max_length=MOST_PROMPTS)
@@ -58,9 +58,7 @@ class EmbeddingsOut(Told):
 
 
 @router.post("/embeddings", summary="Make vectors of texts", responses=ERRORS)
-async def embeddings(
-    form: EmbeddingForm, request: Request, service: Annotated[Service, Depends(service_of)]
-) -> EmbeddingsOut:
+async def embeddings(form: EmbeddingForm, request: Request, service: TheService) -> EmbeddingsOut:
     """As OpenAI's; the mean of the last hidden states, unless the model has an own way."""
     if form.dimensions is not None:
         raise BadInput("dimensions is not known here", hint="leave it out: vectors have the model's own length")

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Path, Request
 from pydantic import Field
 
 from sibao.server._gemini_told import ModelCard, ModelsPage
 from sibao.server._gemini_wire import model_card, models_page
 from sibao.server._openai_form import ERRORS, Told
 from sibao.server.errors import protocol
-from sibao.server.service import Service, service_of
+from sibao.server.service import TheService
 
 router = APIRouter(prefix="/v1", tags=["openai"])
-TheService = Annotated[Service, Depends(service_of)]
 
 
 class ModelOut(Told):

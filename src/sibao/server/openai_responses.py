@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from sibao.core.types import Completion, GenerateOptions
@@ -18,7 +18,7 @@ from sibao.server._openai_responses_stream import Script
 from sibao.server._sse import events
 from sibao.server._tools import read_calls
 from sibao.server.desk import Asked
-from sibao.server.service import Service, service_of
+from sibao.server.service import TheService
 
 router = APIRouter(prefix="/v1", tags=["openai"])
 STREAM: dict[int | str, dict[str, Any]] = {
@@ -27,9 +27,7 @@ STREAM: dict[int | str, dict[str, Any]] = {
 
 
 @router.post("/responses", summary="Answer", response_model=ResponseOut, responses=ERRORS | STREAM)
-async def responses(
-    form: ResponseForm, request: Request, service: Annotated[Service, Depends(service_of)]
-) -> ResponseOut | Response:
+async def responses(form: ResponseForm, request: Request, service: TheService) -> ResponseOut | Response:
     """As OpenAI's, without its memory: `previous_response_id` is refused."""
     may = calling(tools_of(form.tools), form.choice)
     sampling = form.sampling()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, aclosing
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from fastapi import Request
+from fastapi import Depends, Request
 
 from sibao.core.errors import Refused
 from sibao.core.prices import Price
@@ -40,10 +40,13 @@ class Service:
         Raises:
             Refused: a key is missing or not known.
         """
+        if isinstance(known := request.scope.get("caller"), Caller):
+            return known
         bearer = request.headers.get("authorization", "")
         key = bearer[7:].strip() if bearer[:7].lower() == "bearer " else gemini_key(request)
         caller = self.keys.caller(key)
         request.scope.setdefault("audit", {})["key"] = caller.name
+        request.scope["caller"] = caller
         return caller
 
     async def turn(self, request: Request, model: str | None) -> Turn:
@@ -166,6 +169,10 @@ def service_of(request: Request) -> Service:
     """The server's state, as a dependency of routes."""
     service: Service = request.app.state.service
     return service
+
+
+TheService = Annotated[Service, Depends(service_of)]
+"""A parameter of routes."""
 
 
 async def all_of(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from sibao import __version__
 from sibao.core.config import settings
 from sibao.core.errors import Refused
 from sibao.server.hall import Entry, size_of
-from sibao.server.service import Service, service_of
+from sibao.server.service import Service, TheService
 
 router = APIRouter(tags=["status"])
-TheService = Annotated[Service, Depends(service_of)]
 
 
 class Health(BaseModel):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 
 from sibao.core.errors import BadInput
 from sibao.server._sse import MEDIA, events
@@ -20,11 +20,10 @@ from sibao.server._task_schema import (
     SummarizeBody,
     TranslateBody,
 )
-from sibao.server.service import Service, service_of, until_gone
+from sibao.server.service import Service, TheService, until_gone
 from sibao.workflows._schema_tasks import Generated, GenerateOut, Summarized, SummarizeOut, Translated, TranslateOut
 
 router = APIRouter(prefix="/v1/tasks", tags=["tasks"])
-TheService = Annotated[Service, Depends(service_of)]
 EVENTS = """With `stream`: `data: {"delta": "..."}`, `data: {"progress": {"done": 1, "total": 3}}` where a text is worked on
 in pieces (the total grows where summaries are summarized), and at the end `data: {"result": {...}}` or
 `data: {"error": {...}}`."""
