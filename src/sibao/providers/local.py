@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from typing import cast
+from typing import TypeGuard, cast
 
 from torch import Tensor
 
@@ -164,9 +164,7 @@ class LocalModel:
         return Answer(request, StreamDecoder(self.tokenizer, options.stop))
 
     def _ids(self, prompt: Prompt | Sequence[int]) -> list[int]:
-        if not isinstance(prompt, str) and prompt and isinstance(prompt[0], int):
-            return [token for token in prompt if isinstance(token, int)]
-        return self.encode(cast(Prompt, prompt))
+        return list(prompt) if is_tokens(prompt) else self.encode(cast(Prompt, prompt))
 
     def _boundary(self, context: Prompt, continuation: str) -> tuple[list[int], int]:
         if isinstance(context, str) and (bare := context.rstrip()):
@@ -195,6 +193,11 @@ class LocalModel:
         if not first:
             raise BadInput("the text is empty and the tokenizer has no BOS or EOS to start from", hint="give some text")
         return first
+
+
+def is_tokens(prompt: Prompt | Sequence[int]) -> TypeGuard[Sequence[int]]:
+    """Whether a prompt is given as its tokens."""
+    return not isinstance(prompt, str) and bool(prompt) and isinstance(prompt[0], int)
 
 
 def _total(result: SequenceScore) -> Scored:

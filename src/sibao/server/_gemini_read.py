@@ -14,8 +14,9 @@ from sibao.core.types import GenerateOptions, ImagePart, Message, Part, Sampling
 from sibao.server._gemini_form import json_schema, response_format
 from sibao.server._gemini_schema import Ask, Blob, Content, GenerationConfig
 from sibao.server._gemini_schema import Part as WirePart
-from sibao.server._limit import new_tokens
+from sibao.server._limit import AUTO, roomy
 from sibao.server._tools import Call, Tool, call_format, call_text, instruction, result_text
+from sibao.server.desk import Asked
 from sibao.text.language import detect
 
 
@@ -23,7 +24,7 @@ from sibao.text.language import detect
 class Request:
     """What is asked of a model. ``must_call``: nothing but a call of a function is an answer."""
 
-    prompt: list[Message]
+    prompt: Asked
     options: GenerateOptions
     many: int = 1
     tools: tuple[Tool, ...] = ()
@@ -34,7 +35,7 @@ class Request:
         """Whether log-probabilities are wanted."""
         return self.options.sampling.logprobs is not None
 
-    def each(self) -> list[tuple[list[Message], GenerateOptions]]:
+    def each(self) -> list[tuple[Asked, GenerateOptions]]:
         """One prompt a candidate; a seed is counted on, so that they differ."""
         way = self.options.sampling
         seeds = [None if way.seed is None else way.seed + number for number in range(self.many)]
@@ -54,9 +55,9 @@ def read(ask: Ask, model: Any) -> Request:
     if form is not None and tools and not must:
         raise BadInput("responseMimeType and functions do not go together", hint="leave out one, or set mode ANY")
     prompt = messages(ask.contents, ask.system_instruction, tools)
-    limit = new_tokens(model, prompt, config.max_output_tokens)
+    limit = AUTO if config.max_output_tokens is None else config.max_output_tokens
     options = GenerateOptions(limit, _sampling(config), tuple(config.stop_sequences or ()), form)
-    return Request(prompt, options, config.candidate_count or 1, tools, must)
+    return Request(*roomy(model, prompt, options), config.candidate_count or 1, tools, must)
 
 
 def messages(contents: Sequence[Content], system: Content | None = None, tools: Sequence[Tool] = ()) -> list[Message]:

@@ -1,4 +1,4 @@
-"""From a prompt to the answers of a model: how many tokens there is room for, several answers at once, streams side by side."""
+"""From prompts to the answers of a model: several at once, streams side by side, what they took together."""
 
 from __future__ import annotations
 
@@ -6,20 +6,12 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import replace
-from typing import Any, cast
 
 from sibao import __version__
-from sibao.core.errors import ContextOverflow
-from sibao.core.types import Completion, Delta, GenerateOptions, Prompt, Usage
-from sibao.providers.local import LocalModel
-from sibao.server._limit import USUAL, new_tokens
-from sibao.server.desk import Asked
+from sibao.core.types import Completion, Delta, Usage
 from sibao.server.service import Turn, Work, all_of
 
 FINGERPRINT = f"sibao-{__version__}"
-AUTO = -1
-"""``max_tokens`` of options that leave the number to ``roomy``."""
 
 
 def new_id(kind: str) -> str:
@@ -30,29 +22,6 @@ def new_id(kind: str) -> str:
 def now() -> int:
     """Seconds since 1970."""
     return int(time.time())
-
-
-def roomy(model: Any, prompt: Asked, options: GenerateOptions) -> tuple[Asked, GenerateOptions]:
-    """A prompt as its tokens, where the model is Sibao's own, and options with a number of new tokens. Computes: call it in a
-    thread.
-
-    Raises:
-        BadInput: a prompt without a token. ContextOverflow: it leaves no room for a token.
-    """
-    if isinstance(model, LocalModel) and not _are_ids(prompt):
-        prompt = model.encode(cast(Prompt, prompt))
-    if options.max_tokens != AUTO:
-        return prompt, options
-    if not isinstance(model, LocalModel):
-        return prompt, replace(options, max_tokens=new_tokens(model, cast(Prompt, prompt), None))
-    left = model.context - len(prompt)
-    if left < 1:
-        raise ContextOverflow(len(prompt) + 1, model.context, what="the prompt and one new token")
-    return prompt, replace(options, max_tokens=min(left, USUAL))
-
-
-def _are_ids(prompt: Asked) -> bool:
-    return not isinstance(prompt, str) and bool(prompt) and isinstance(prompt[0], int)
 
 
 def used(completions: Sequence[Completion], answers: int = 1) -> Usage:

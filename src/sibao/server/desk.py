@@ -20,7 +20,7 @@ from sibao.engine.driver import Driver
 from sibao.engine.engine import Engine
 from sibao.engine.request import Event
 from sibao.providers._answers import Answer
-from sibao.providers.local import LocalModel
+from sibao.providers.local import LocalModel, is_tokens
 
 Asked = Prompt | Sequence[int]
 """A prompt, or its tokens."""
@@ -136,7 +136,7 @@ class Desk:
                 self._boxes[name][1].put_nowait(events)
 
     async def _in_thread(self, prompt: Asked, options: GenerateOptions, end: float) -> AsyncGenerator[Delta]:
-        if not isinstance(prompt, str) and prompt and isinstance(prompt[0], int):
+        if is_tokens(prompt) and not isinstance(self.model, LocalModel):
             raise BadInput(f"{self.model.name} takes text, not tokens", hint="send the prompt as text")
         run = partial(asyncio.get_running_loop().run_in_executor, self._threads)
         pieces: Iterator[Delta] = await run(self.model.stream, prompt, options)

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from sibao.core.types import Completion, GenerateOptions
-from sibao.server._openai_ask import AUTO, FINGERPRINT, new_id, now, roomy, streams, used
+from sibao.server._limit import AUTO, roomy
+from sibao.server._openai_ask import FINGERPRINT, new_id, now, streams, used
 from sibao.server._openai_chat_form import ChatForm
 from sibao.server._openai_chat_out import AnswerMessage, CalledOut, ChatChoice, ChatOut, ToolCallOut, logprobs_of
 from sibao.server._openai_chat_stream import Chunks

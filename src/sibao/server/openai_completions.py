@@ -9,7 +9,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from sibao.core.types import Completion, Delta, GenerateOptions, Usage
-from sibao.server._openai_ask import FINGERPRINT, new_id, now, roomy, streams, together, used
+from sibao.server._limit import roomy
+from sibao.server._openai_ask import FINGERPRINT, new_id, now, streams, together, used
 from sibao.server._openai_completions_form import CompletionForm, CompletionOut, TextChoice
 from sibao.server._openai_echo import Table, text_of
 from sibao.server._openai_form import ERRORS, UsageOut, finish_of

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from sibao.core.types import Completion, GenerateOptions
-from sibao.server._openai_ask import AUTO, roomy
+from sibao.server._limit import AUTO, roomy
 from sibao.server._openai_form import ERRORS
 from sibao.server._openai_messages_form import tools_of
 from sibao.server._openai_prompt import Calling, calling, prompt_of
