@@ -50,6 +50,17 @@ def ask(
     return outcomes
 
 
+def read_by(model: Any, request: Request) -> int:
+    """Tokens that a model reads for a request, as its ``count`` says."""
+    if isinstance(request, Rolling):
+        return int(model.count(request.text))
+    if isinstance(request, Generation):
+        return int(model.count(request.prompt))
+    if isinstance(request.context, str):
+        return int(model.count(request.context + request.continuation))
+    return int(model.count(request.context)) + int(model.count(request.continuation))
+
+
 def request_key(request: Request) -> str:
     """Equal for equal requests (messages are lists, which cannot be keys)."""
     return repr(request)

@@ -14,6 +14,8 @@ from sibao.core.errors import BudgetExceeded
 from sibao.core.prices import Price
 from sibao.core.types import Completion, Delta, GenerateOptions, Model, Prompt, Scored, Scorer, Usage
 from sibao.core.types import as_prompts as listed
+from sibao.evaluation.asking import read_by
+from sibao.evaluation.sample import Loglikelihood
 from sibao.metrics._intervals import two_sided_t
 
 
@@ -138,7 +140,7 @@ class MeteredScorer(Metered):
         Raises:
             BudgetExceeded: the tokens to be read cost more than is left.
         """
-        usage = sum((Usage(self._length(c, text)) for c, text in pairs), Usage())
+        usage = Usage(sum(read_by(self, Loglikelihood(*pair)) for pair in pairs))
         self._refuse_dear(self.price.cost(usage), len(pairs))
         found: list[Scored] = self._model.score(pairs)
         self._pay(usage)
@@ -155,8 +157,3 @@ class MeteredScorer(Metered):
         found: list[Scored] = self._model.score_text(texts)
         self._pay(usage)
         return found
-
-    def _length(self, context: Prompt, continuation: str) -> int:
-        if isinstance(context, str):
-            return self.count(context + continuation)
-        return self.count(context) + self.count(continuation)

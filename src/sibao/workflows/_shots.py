@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from sibao.core.types import Prompt
-from sibao.evaluation.sample import Generation, Loglikelihood, Request, Sample
+from sibao.evaluation.asking import read_by
+from sibao.evaluation.sample import Generation, Loglikelihood, Request, Rolling, Sample
 from sibao.evaluation.suite import RequestSuite, Rows, Setting, spread
 
 log = logging.getLogger("sibao.evaluate")
@@ -60,8 +61,6 @@ def _size(prompt: Prompt) -> int:
 
 def needed(request: Request, model: Any) -> int:
     """Tokens of a request; 0 for running text, which is read in windows."""
-    if isinstance(request, Loglikelihood):
-        if isinstance(request.context, str):
-            return int(model.count(request.context + request.continuation))
-        return int(model.count(request.context) + model.count(request.continuation))
-    return int(model.count(request.prompt)) + request.options.max_tokens if isinstance(request, Generation) else 0
+    if isinstance(request, Rolling):
+        return 0
+    return read_by(model, request) + (request.options.max_tokens if isinstance(request, Generation) else 0)

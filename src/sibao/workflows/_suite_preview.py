@@ -7,9 +7,9 @@ from typing import Any
 
 from sibao.core.errors import BadInput
 from sibao.core.types import Usage
-from sibao.evaluation.asking import ask
+from sibao.evaluation.asking import ask, read_by
 from sibao.evaluation.budget import Metered, Preview, preview
-from sibao.evaluation.sample import Generation, Loglikelihood, Rolling, Sample
+from sibao.evaluation.sample import Generation, Sample
 from sibao.evaluation.suite import RequestSuite
 from sibao.workflows._models import Opened
 
@@ -46,21 +46,13 @@ def _counted(meter: Metered, sample: Sample) -> Usage:
     total = Usage()
     for request in sample.requests:
         if isinstance(request, Generation):
-            total += Usage(meter.count(request.prompt), request.options.max_tokens // 2)
+            total += Usage(read_by(meter, request), request.options.max_tokens // 2)
         else:
-            total += Usage(_read(meter, request))
+            total += Usage(read_by(meter, request))
     return total
 
 
 def _worst(meter: Metered, request: Any) -> float:
     if isinstance(request, Generation):
         return meter.worst(request.prompt, request.options)
-    return meter.price.cost(Usage(_read(meter, request)))
-
-
-def _read(meter: Metered, request: Loglikelihood | Rolling) -> int:
-    if isinstance(request, Rolling):
-        return meter.count(request.text)
-    if isinstance(request.context, str):
-        return meter.count(request.context + request.continuation)
-    return meter.count(request.context) + meter.count(request.continuation)
+    return meter.price.cost(Usage(read_by(meter, request)))
