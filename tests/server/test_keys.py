@@ -9,6 +9,7 @@ from pathlib import Path
 import openai
 import pytest
 from openai import OpenAI
+from tests.remote import COUNTED, chunk, running, streamed
 from tests.serving import serving
 
 from sibao.core.errors import BadInput, ConfigError, Refused
@@ -89,3 +90,28 @@ def test_a_budget_is_kept(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="budget") as spent:
         caller.admit()
     assert spent.value.status == 429
+
+
+def test_what_a_hosted_model_costs_is_taken_from_the_keys_budget(tmp_path: Path) -> None:
+    file = tmp_path / "keys.toml"
+    key = new_key(file, "one", budget=1.0)
+    usage = {"prompt_tokens": 1_000_000, "completion_tokens": 2_000_000, "total_tokens": 3_000_000}
+    ask = {"model": "there", "messages": [{"role": "user", "content": "hi"}]}
+    with running() as remote:
+        remote.play(streamed(chunk("hi"), chunk("", "stop"), COUNTED | {"usage": usage}))
+        flags = ("--model", "there=openai:gpt-4o-mini", "--keys", str(file))
+        known = {"OPENAI_API_KEY": "sk-there", "OPENAI_BASE_URL": f"{remote.url}/v1"}
+        with (
+            serving(tmp_path, *flags, **known) as server,
+            OpenAI(base_url=f"{server.url}/v1", api_key=key, max_retries=0) as sdk,
+        ):
+            assert sdk.chat.completions.create(**ask).choices[0].message.content == "hi"  # type: ignore[call-overload]
+            with pytest.raises(openai.RateLimitError) as spent:  # 0.15 + 2 * 0.60 of a budget of 1
+                sdk.chat.completions.create(**ask)  # type: ignore[call-overload]
+            assert spent.value.code == "insufficient_quota" and len(remote.seen) == 1
+    with (
+        serving(tmp_path, "--model", "dark=openai:nobody-knows-it", "--keys", str(file), **known) as server,
+        OpenAI(base_url=f"{server.url}/v1", api_key=key, max_retries=0) as sdk,
+        pytest.raises(openai.PermissionDeniedError, match="price"),
+    ):
+        sdk.chat.completions.create(**ask | {"model": "dark"})  # type: ignore[call-overload]

@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from sibao.core.errors import Refused, SibaoError, UnknownName
+from sibao.core.prices import Price
 from sibao.core.system import memory_bytes
 from sibao.core.types import GenerateOptions
 from sibao.models.names import adapter_folder, resolve
 from sibao.providers.load import load, local_name
 from sibao.server.desk import Desk
 from sibao.server.options import ServeOptions
+from sibao.workflows._models import price_of
 
 log = logging.getLogger("sibao.server")
 SHARE = 0.6
@@ -52,10 +54,12 @@ class Entry:
 
 @dataclass
 class Place:
-    """A loaded model. ``busy``: requests that it has; ``bytes``: of its files."""
+    """A loaded model. ``busy``: requests that it has; ``bytes``: of its files; ``price`` of its tokens, None where nobody
+    knows it."""
 
     desk: Desk
     bytes: int
+    price: Price | None
     busy: int = 0
     used: float = field(default_factory=time.monotonic)
 
@@ -66,6 +70,7 @@ class Guest:
 
     entry: Entry
     desk: Desk
+    price: Price | None
 
     @property
     def model(self) -> Any:
@@ -120,7 +125,7 @@ class Hall:
         entry = self.find(name)
         place = await self._place(entry.base)
         with self._seat(place):
-            yield Guest(entry, place.desk)
+            yield Guest(entry, place.desk, place.price)
 
     @contextmanager
     def _seat(self, place: Place) -> Iterator[None]:
@@ -157,7 +162,7 @@ class Hall:
             await self._make_room(size)
             begun = time.perf_counter()
             model = await asyncio.to_thread(load, base, **self.options.loading)
-            self.loaded[base] = Place(Desk(model), size)
+            self.loaded[base] = Place(Desk(model), size, price_of(base))
             log.info("%s loaded in %.1f s", base, time.perf_counter() - begun)
 
     async def _make_room(self, size: int) -> None:

@@ -10,7 +10,6 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Depends, Request
 
 from sibao.core.errors import Refused
-from sibao.core.prices import Price
 from sibao.core.types import Completion, Delta, GenerateOptions, Usage
 from sibao.providers._answers import Answer
 from sibao.server.counters import Counters
@@ -53,13 +52,20 @@ class Service:
         """A model for this request. ``close`` it, or use it with ``async with``.
 
         Raises:
-            Refused: a limit is reached. UnknownName: the model is not served. ModelError: it cannot be loaded.
+            Refused: a limit is reached, or the key has a budget and nobody knows the model's price.
+            UnknownName: the model is not served. ModelError: it cannot be loaded.
         """
         caller = self.caller(request)
         caller.admit()
         stack = AsyncExitStack()
         guest = await until_gone(request, stack.enter_async_context(self.hall.visit(model)))
         request.scope.setdefault("audit", {})["model"] = guest.entry.id
+        if caller.budget is not None and guest.price is None:
+            await stack.aclose()
+            raise Refused(
+                403, f"nobody knows the price of {guest.entry.id!r}, and the key {caller.name!r} has a budget",
+                hint="add the price to the catalogue of models, or take a key without a budget",
+            )  # fmt: skip
         return Turn(self, request, caller, guest, stack)
 
 
@@ -156,8 +162,7 @@ class Turn:
 
     def count(self, usage: Usage, first_token_seconds: float = 0.0) -> None:
         """Count tokens, for the key's limits, the counters and the log."""
-        price: Price | None = getattr(self.guest.model, "price", None)
-        cost = 0.0 if price is None else price.cost(usage, usage.cached_tokens)
+        cost = 0.0 if self.guest.price is None else self.guest.price.cost(usage)
         self.caller.used(usage.prompt_tokens + usage.completion_tokens, cost)
         self.service.counters.answered(self.model, usage, first_token_seconds)
         audit = self.request.scope.setdefault("audit", {})
