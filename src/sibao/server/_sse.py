@@ -25,6 +25,11 @@ Pieces = AsyncGenerator[bytes]
 """Whole events, as they go over the wire: ``data: {...}`` and an empty line."""
 
 
+def described(what: str) -> dict[int | str, dict[str, Any]]:
+    """For the document of the interface: a response that may be events."""
+    return {200: {"description": what, "content": {MEDIA: {"schema": {"type": "string"}}}}}
+
+
 def data(content: Any) -> bytes:
     """An event of a JSON value."""
     return (

@@ -19,19 +19,13 @@ from sibao.server._gemini_read import read
 from sibao.server._gemini_schema import Ask
 from sibao.server._gemini_told import ERRORS, SHOWN, AnswerOut
 from sibao.server._gemini_wire import Said, answer, served_name
-from sibao.server._sse import MEDIA, Pieces, data, events, quoted
+from sibao.server._sse import Pieces, data, described, events, quoted
 from sibao.server._tools import Sieve, read_calls
 from sibao.server.service import TheService
 
 router = APIRouter(tags=["gemini"])
 PLACES = ("/v1beta/models", "/v1/models")
-STREAMED: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "Events (`alt=sse`), or a list that grows.",
-        "content": {MEDIA: {"schema": {"type": "string"}}},
-    },
-    **ERRORS,
-}
+STREAMED = described("Events (`alt=sse`), or a list that grows.") | ERRORS
 
 
 async def generate(request: Request, model: str, body: Ask, service: TheService) -> dict[str, Any]:

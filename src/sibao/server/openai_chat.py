@@ -16,15 +16,13 @@ from sibao.server._openai_chat_stream import Chunks
 from sibao.server._openai_form import ERRORS, UsageOut, finish_of
 from sibao.server._openai_messages_form import tools_of
 from sibao.server._openai_prompt import Calling, calling, prompt_of
-from sibao.server._sse import events
+from sibao.server._sse import described, events
 from sibao.server._tools import read_calls
 from sibao.server.desk import Asked
 from sibao.server.service import TheService
 
 router = APIRouter(prefix="/v1", tags=["openai"])
-STREAM: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "JSON, or events."}
-}
+STREAM = described("JSON, or events.")
 
 
 @router.post("/chat/completions", summary="Continue a conversation", response_model=ChatOut, responses=ERRORS | STREAM)

@@ -14,14 +14,12 @@ from sibao.server._openai_ask import FINGERPRINT, new_id, now, streams, together
 from sibao.server._openai_completions_form import CompletionForm, CompletionOut, TextChoice
 from sibao.server._openai_echo import Table, text_of
 from sibao.server._openai_form import ERRORS, UsageOut, finish_of
-from sibao.server._sse import DONE, Pieces, data, events, quoted
+from sibao.server._sse import DONE, Pieces, data, described, events, quoted
 from sibao.server.desk import Asked
 from sibao.server.service import TheService, Turn, Work
 
 router = APIRouter(prefix="/v1", tags=["openai"])
-STREAM: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "JSON, or events."}
-}
+STREAM = described("JSON, or events.")
 
 
 @router.post("/completions", summary="Go on with a text", response_model=CompletionOut, responses=ERRORS | STREAM)

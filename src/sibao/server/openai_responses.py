@@ -15,15 +15,13 @@ from sibao.server._openai_prompt import Calling, calling, prompt_of
 from sibao.server._openai_responses_form import ResponseForm
 from sibao.server._openai_responses_out import ResponseOut, begun, call, finished, message
 from sibao.server._openai_responses_stream import Script
-from sibao.server._sse import events
+from sibao.server._sse import described, events
 from sibao.server._tools import read_calls
 from sibao.server.desk import Asked
 from sibao.server.service import TheService
 
 router = APIRouter(prefix="/v1", tags=["openai"])
-STREAM: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "JSON, or typed events."}
-}
+STREAM = described("JSON, or typed events.")
 
 
 @router.post("/responses", summary="Answer", response_model=ResponseOut, responses=ERRORS | STREAM)

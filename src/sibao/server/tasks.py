@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from sibao.core.errors import BadInput
-from sibao.server._sse import MEDIA, events
+from sibao.server._sse import described, events
 from sibao.server._task_run import Told, Work
 from sibao.server._task_schema import (
     AnswerBody,
@@ -29,11 +29,7 @@ in pieces (the total grows where summaries are summarized), and at the end `data
 `data: {"error": {...}}`."""
 HOW: dict[str, Any] = {
     "response_model_exclude_unset": True,
-    "responses": {
-        200: {"description": EVENTS, "content": {MEDIA: {"schema": {"type": "string"}}}},
-        "4XX": {"model": RowFailure},
-        "5XX": {"model": RowFailure},
-    },
+    "responses": described(EVENTS) | {"4XX": {"model": RowFailure}, "5XX": {"model": RowFailure}},
 }
 
 
