@@ -22,7 +22,6 @@ import time
 from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import datetime
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ from engines.asked import NAME, Asked, works
 from engines.asked_table import ROWS, line, table
 from engines.client import Client
 from engines.files import NotRun, python_of
+from engines.plan import named
 from engines.shapes import PLACE, ROOT, SHAPES, Shape, folder_of
 from engines.works import QUICK, Scale
 from pages import put
@@ -51,7 +51,7 @@ def measure(shape: Shape, only: list[str], scale: Scale, threads: int) -> dict[s
     """The cells of each work of a model."""
     found: dict[str, Any] = {}
     rows = ROWS[shape.name] if scale is not QUICK else scale.rows
-    chosen = [work for work in works(rows, scale.new) if any(fnmatch(f"{shape.name}/{work.name}", one) for one in only)]
+    chosen = [work for work in works(rows, scale.new) if named(only, f"{shape.name}/{work.name}")]
     with ExitStack() as stack, tempfile.TemporaryDirectory() as place:
         clients: dict[str, Client] = {}
         for work in chosen:
@@ -174,13 +174,12 @@ def main() -> None:
         print(f"the machine is not idle (load {os.getloadavg()[0]:.1f}); samples wait for quiet", file=sys.stderr)
     scale, file = (QUICK, PLACE / "evaluate.quick.json") if given.quick else (Scale(), RAW)
     facts = {"run": datetime.now().strftime("%Y-%m-%d %H:%M"), "machine": machine(), "threads": given.threads}
-    only = [one if "/" in one or one == "startup" else f"{one}/*" for one in given.only] or ["*", "startup"]
     results: dict[str, Any] = stored(file)
     file.parent.mkdir(parents=True, exist_ok=True)
-    if "startup" in only:
+    if not given.only or "startup" in given.only:
         results["startup"] = {**facts, **startup(1 if given.quick else 5)}
     for name in ROWS:
-        for work, found in measure(SHAPES[name], only, scale, given.threads).items():
+        for work, found in measure(SHAPES[name], given.only, scale, given.threads).items():
             results[f"{name}/{work}"] = {**facts, **found}
             file.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     print("\n".join(table(results)))

@@ -20,11 +20,11 @@ import statistics
 import subprocess
 import sys
 from datetime import datetime
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from engines.files import NotRun
+from engines.plan import named
 from engines.shapes import PLACE, ROOT, SHAPES, Shape, folder_of
 from pages import put
 from serving.clients import Reply, load
@@ -57,7 +57,7 @@ def served(kind: Kind, shape: Shape, asked: list[tuple[list[str], int, int]], th
     found: dict[str, Any] = {}
     log = PLACE / "log" / f"serve-{kind.name}-{shape.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    with running(kind, shape, threads, log) as (port, model):
+    with running(kind, shape, threads, log) as (port, model, _):
         asyncio.run(load(port, model, prompts(shape, 0, 2), 4, 1))
         for texts, new, clients in asked:
             seconds, replies = asyncio.run(load(port, model, texts, new, clients))
@@ -108,12 +108,11 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--write", action="store_true", help="docs/performance.md, from this run and what is kept")
     given = parser.parse_args()
-    only = [one if "/" in one else f"{one}/*" for one in given.only] or ["*"]
     facts = {"run": datetime.now().strftime("%Y-%m-%d %H:%M"), "machine": machine(), "threads": given.threads}
     results: dict[str, Any] = {} if given.quick else stored(RAW)
     for name in ROUNDS:
         asked = works(SHAPES[name], CLIENTS[:1] if given.quick else CLIENTS, 8 if given.quick else NEW)
-        for kind in [kind for kind in KINDS if any(fnmatch(f"{name}/{kind.name}", one) for one in only)]:
+        for kind in [kind for kind in KINDS if named(given.only, f"{name}/{kind.name}")]:
             print(f"{name}/{kind.name}", file=sys.stderr, flush=True)
             try:
                 cell: dict[str, Any] = {"clients": served(kind, SHAPES[name], asked, given.threads)}

@@ -19,12 +19,12 @@ import sys
 import time
 import urllib.request
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 from engines.shapes import PLACE, SHAPES
 from serving.clients import complete
 from serving.servers import KINDS, running
+from soak import memory
 
 from sibao.core.types import GenerateOptions
 from sibao.providers.load import load
@@ -81,23 +81,11 @@ async def client(
             print(repr(error), file=sys.stderr)
 
 
-def resident(port: int) -> int:
-    """Bytes in memory of the process that listens at the port."""
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (process / "cmdline").read_bytes().split(b"\0")
-            if str(port).encode() in words and b"sibao" in words:
-                return int(re.findall(r"VmRSS:\s+(\d+)", (process / "status").read_text())[0]) << 10
-        except OSError:
-            continue
-    return 0
-
-
-async def watch(port: int, begun: float, minutes: float, sizes: dict[float, int]) -> None:
+async def watch(process: int, begun: float, minutes: float, sizes: dict[float, int]) -> None:
     """Memory, twenty times."""
     for part in range(1, 21):
         await asyncio.sleep(max(0.0, begun + 3 * minutes * part - time.monotonic()))
-        sizes[part / 20] = resident(port)
+        sizes[part / 20] = memory(process)
 
 
 def gauge(port: int, name: str) -> float:
@@ -106,11 +94,13 @@ def gauge(port: int, name: str) -> float:
         return float(re.findall(rf"^{name} (\S+)", answer.read().decode(), flags=re.M)[0])
 
 
-async def soak(port: int, given: argparse.Namespace, asked: list[tuple[str, int]], wanted: list[str]) -> dict[str, Any]:
+async def soak(
+    port: int, process: int, given: argparse.Namespace, asked: list[tuple[str, int]], wanted: list[str]
+) -> dict[str, Any]:
     """All clients at once."""
     ended, sizes, begun = Counter[str](), dict[float, int](), time.monotonic()
     async with asyncio.TaskGroup() as group:
-        group.create_task(watch(port, begun, given.minutes, sizes))
+        group.create_task(watch(process, begun, given.minutes, sizes))
         for number in range(given.clients):
             end = begun + 60 * given.minutes
             group.create_task(client(port, asked, wanted, end, given.seed + number, ended))
@@ -131,8 +121,8 @@ def main() -> None:
     log = PLACE / "log" / "serve-soak.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     kind = next(kind for kind in KINDS if kind.name == "sibao-fp32")
-    with running(kind, SHAPES["mini"], 2, log) as (port, _):
-        told = asyncio.run(soak(port, given, asked, wanted))
+    with running(kind, SHAPES["mini"], 2, log) as (port, _, process):
+        told = asyncio.run(soak(port, process, given, asked, wanted))
     print(json.dumps(told))
     sys.exit(
         bool(told["ended"].get("DIFFERENT") or told["ended"].get("LOST") or told["running"] or told["growth"] > GROWTH)

@@ -102,12 +102,16 @@ def _writing(shape: Shape) -> tuple[Work, ...]:
     return Decode(1), Decode(16), Prompt(shape.prompt)
 
 
+def named(only: list[str], name: str) -> bool:
+    """Whether ``--only`` leaves SHAPE/WORK: it names that, SHAPE alone, a pattern of either, or nothing at all."""
+    return not only or any(fnmatch(name, one if "/" in one else f"{one}/*") for one in only)
+
+
 def chosen(only: list[str], peers: list[str]) -> list[Job]:
     """The jobs that ``only`` (SHAPE, or SHAPE/WORK, with * for anything) and the list of peers leave; Sibao stays."""
     found = []
     for job in jobs():
-        wanted = [f"{one}/*" if "/" not in one else one for one in only] or ["*"]
-        works = tuple(w for w in job.works if any(fnmatch(f"{job.shape.name}/{w.name}", one) for one in wanted))
+        works = tuple(w for w in job.works if named(only, f"{job.shape.name}/{w.name}"))
         variants = tuple(v for v in job.variants if suits(job, v) and (not peers or v.peer in ("sibao", *peers)))
         if works:
             found.append(Job(job.shape, works, variants))

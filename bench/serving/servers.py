@@ -57,8 +57,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(kind: Kind, shape: Shape, threads: int, log: Path) -> Iterator[tuple[int, str]]:
-    """A server as a process: its port, and the name that it knows the model by.
+def running(kind: Kind, shape: Shape, threads: int, log: Path) -> Iterator[tuple[int, str, int]]:
+    """A server as a process: its port, the name that it knows the model by, and the number of the process.
 
     Raises:
         NotRun: it is not installed, or does not start.
@@ -72,7 +72,7 @@ def running(kind: Kind, shape: Shape, threads: int, log: Path) -> Iterator[tuple
         process = subprocess.Popen([python, *words], env=os.environ | chosen, stdout=said, stderr=said)
     try:
         _wait(port, process, log)
-        yield port, folder if kind.peer == "transformers" else "it"
+        yield port, folder if kind.peer == "transformers" else "it", process.pid
     finally:
         process.terminate()
         try:

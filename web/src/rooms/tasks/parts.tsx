@@ -1,4 +1,5 @@
 import { Button } from "../../components/button";
+import { Copy } from "../../components/copy";
 import { Progress } from "../../components/progress";
 import { Failure } from "../../components/states";
 import { useNumber } from "../../components/usage";
@@ -65,5 +66,38 @@ function Spent({ result }: { result: TaskResult }) {
         </ul>
       )}
     </div>
+  );
+}
+
+interface SheetProps {
+  title: string;
+  label?: string;
+  work: Work<TaskResult>;
+  nothing: string;
+  mono?: boolean;
+  lang?: string;
+}
+
+/** What a task has written so far, under its title; `nothing` stands there before. */
+export function Sheet({ title, label = title, work, nothing, mono, lang }: SheetProps) {
+  const running = work.state === "running";
+  return (
+    <>
+      <div class="row apart side-head">
+        <h2>{title}</h2>
+        {work.text && !running && <Copy text={work.text} />}
+      </div>
+      <div
+        class={mono ? "sheet text mono" : "sheet text"}
+        lang={lang}
+        role="region"
+        aria-label={label}
+        aria-live="polite"
+        aria-busy={running}
+        tabIndex={0}
+      >
+        {work.text || <span class="soft">{nothing}</span>}
+      </div>
+    </>
   );
 }

@@ -1,5 +1,4 @@
 import { useState } from "preact/hooks";
-import { Copy } from "../../components/copy";
 import { FileDrop } from "../../components/drop";
 import { TextArea } from "../../components/field";
 import { Failure } from "../../components/states";
@@ -9,7 +8,7 @@ import { say, useWords, words } from "../../lib/i18n";
 import { sends, useEscape } from "../../lib/keys";
 import { useTask, type TaskResult } from "../../lib/task";
 import type { PartProps } from "../tasks";
-import { Go, Outcome } from "./parts";
+import { Go, Outcome, Sheet } from "./parts";
 
 const WORDS = words({
   en: {
@@ -82,20 +81,7 @@ export function SummarizePart({ model, active }: PartProps) {
         </div>
       </div>
       <div class="stack">
-        <div class="row apart side-head">
-          <h2>{t.summary}</h2>
-          {work.text && !running && <Copy text={work.text} />}
-        </div>
-        <div
-          class="sheet text"
-          role="region"
-          aria-label={t.summary}
-          aria-live="polite"
-          aria-busy={running}
-          tabIndex={0}
-        >
-          {work.text || <span class="soft">{t.nothing}</span>}
-        </div>
+        <Sheet title={t.summary} work={work} nothing={t.nothing} />
         <Outcome work={work} again={go} />
       </div>
     </div>

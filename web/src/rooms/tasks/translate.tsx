@@ -1,12 +1,11 @@
 import { useState } from "preact/hooks";
 import { Button } from "../../components/button";
-import { Copy } from "../../components/copy";
 import { TextArea } from "../../components/field";
 import { useWords, words } from "../../lib/i18n";
 import { sends, useEscape } from "../../lib/keys";
 import { useTask, type TaskResult } from "../../lib/task";
 import type { PartProps } from "../tasks";
-import { Go, Outcome } from "./parts";
+import { Go, Outcome, Sheet } from "./parts";
 
 const WORDS = words({
   en: {
@@ -67,21 +66,7 @@ export function TranslatePart({ model, active }: PartProps) {
         </div>
         <Button kind="plain" icon="swap" label={t.swap} disabled={running} onClick={swap} />
         <div class="side">
-          <div class="row apart side-head">
-            <h2>{t[to]}</h2>
-            {work.text && !running && <Copy text={work.text} />}
-          </div>
-          <div
-            class="sheet text"
-            lang={TAG[to]}
-            role="region"
-            aria-label={t.result}
-            aria-live="polite"
-            aria-busy={running}
-            tabIndex={0}
-          >
-            {work.text || <span class="soft">{t.nothing}</span>}
-          </div>
+          <Sheet title={t[to]} label={t.result} lang={TAG[to]} work={work} nothing={t.nothing} />
         </div>
       </div>
       <div class="row">

@@ -1,5 +1,4 @@
 import { useEffect, useState } from "preact/hooks";
-import { Copy } from "../../components/copy";
 import { Select, TextArea } from "../../components/field";
 import { SamplingFields, USUAL } from "../../components/sampling";
 import { get } from "../../lib/api";
@@ -7,7 +6,7 @@ import { useWords, words } from "../../lib/i18n";
 import { sends, useEscape } from "../../lib/keys";
 import { useTask, type TaskResult } from "../../lib/task";
 import type { PartProps } from "../tasks";
-import { Go, Outcome } from "./parts";
+import { Go, Outcome, Sheet } from "./parts";
 
 const WORDS = words({
   en: {
@@ -97,20 +96,7 @@ export function WritePart({ model, active }: PartProps) {
         </div>
       </div>
       <div class="stack">
-        <div class="row apart side-head">
-          <h2>{t.result}</h2>
-          {work.text && !running && <Copy text={work.text} />}
-        </div>
-        <div
-          class={form === "code" || form === "music" ? "sheet text mono" : "sheet text"}
-          role="region"
-          aria-label={t.result}
-          aria-live="polite"
-          aria-busy={running}
-          tabIndex={0}
-        >
-          {work.text || <span class="soft">{t.nothing}</span>}
-        </div>
+        <Sheet title={t.result} work={work} nothing={t.nothing} mono={form === "code" || form === "music"} />
         <Outcome work={work} again={go} />
       </div>
     </div>
