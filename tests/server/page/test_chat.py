@@ -70,7 +70,7 @@ def test_mini_answers_and_says_what_it_took(page: Any, look: Callable[[Any, str]
             {"role": "system", "content": "Answer in English."}, {"role": "user", "content": "Write a short story about a cat."},
         ],
     }  # fmt: skip
-    assert "not loaded" not in room(page).locator("option[value=mini]").inner_text()
+    assert "not loaded" not in room(page).locator(".chat-top option:checked").inner_text()
     look(page, "chat-en")
 
 
