@@ -1,13 +1,12 @@
 """One model at work for many callers: requests from the event loop to the engine's thread, and their text back.
 
-A model with an engine of Sibao's is stepped by one thread (``engine.driver``), and one message a step brings all its news
-to the event loop. Any other model (hosted, Transformers' own) answers in threads.
+A model with an engine of Sibao's is stepped by one thread (``engine.driver``), and ``_news`` brings what it wrote to the
+event loop. Any other model (hosted, Transformers' own) answers in threads.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
@@ -18,15 +17,14 @@ from sibao.core.errors import BadInput, ModelError
 from sibao.core.types import Completion, Delta, GenerateOptions, Model, Prompt
 from sibao.engine.driver import Driver
 from sibao.engine.engine import Engine
-from sibao.engine.request import Event
 from sibao.providers._answers import Answer
 from sibao.providers.local import LocalModel, is_tokens
+from sibao.server._news import News
 
 Asked = Prompt | Sequence[int]
 """A prompt, or its tokens."""
 THREADS = 16
 """Answers of a model without an engine of Sibao's that are worked on at once; they keep no thread from other models."""
-_Box = asyncio.Queue[list[Event]]
 
 
 class Desk:
@@ -35,8 +33,8 @@ class Desk:
     def __init__(self, model: Model) -> None:
         self.model: Any = model
         engine = getattr(model, "engine", None)
-        self._boxes: dict[str, tuple[asyncio.AbstractEventLoop, _Box]] = {}
-        self.driver = Driver(engine, self._told) if isinstance(engine, Engine) and hasattr(model, "begin") else None
+        self._news = News()
+        self.driver = Driver(engine, self._news.tell) if isinstance(engine, Engine) and hasattr(model, "begin") else None
         self._threads = None if self.driver is not None else ThreadPoolExecutor(THREADS, "answers")
 
     def close(self) -> None:
@@ -93,16 +91,14 @@ class Desk:
                 yield delta
 
     async def _answered(self, driver: Driver, answer: Answer, end: float) -> AsyncGenerator[Delta]:
-        name, box, told = answer.request.id, _Box(), 0
-        self._boxes[name] = (asyncio.get_running_loop(), box)
+        name, told = answer.request.id, 0
+        box, timer = self._news.open(name, end)
         driver.ask(answer.request)
         try:
             while answer.reason is None:
                 failed = ""
                 text = ""
-                async with asyncio.timeout_at(end):
-                    events = await box.get()
-                for event in events:
+                for event in await box.get():
                     text += answer.take(event)
                     failed = event.error or failed
                 if failed:
@@ -112,7 +108,8 @@ class Desk:
                     scores, told = tuple(answer.scores[told:]), len(answer.scores)
                     yield Delta(text, done, scores)
         finally:
-            self._boxes.pop(name, None)
+            timer.cancel()
+            self._news.close(name)
             driver.cancel(name)
 
     def _begin(self, prompt: Asked, options: GenerateOptions, **how: bool) -> Answer:
@@ -120,20 +117,6 @@ class Desk:
         answer: Answer = self.model.begin(prompt, options, **how)
         self.model.engine.check(answer.request)
         return answer
-
-    def _told(self, events: Sequence[Event]) -> None:
-        """In the engine's thread: a step's news, one message for each event loop."""
-        loops: dict[asyncio.AbstractEventLoop, dict[str, list[Event]]] = defaultdict(lambda: defaultdict(list))
-        for event in events:
-            if (known := self._boxes.get(event.id)) is not None:
-                loops[known[0]][event.id].append(event)
-        for loop, news in loops.items():
-            loop.call_soon_threadsafe(self._put, news)
-
-    def _put(self, news: dict[str, list[Event]]) -> None:
-        for name, events in news.items():
-            if name in self._boxes:
-                self._boxes[name][1].put_nowait(events)
 
     async def _in_thread(self, prompt: Asked, options: GenerateOptions, end: float) -> AsyncGenerator[Delta]:
         if is_tokens(prompt) and not isinstance(self.model, LocalModel):
