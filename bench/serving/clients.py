@@ -27,7 +27,10 @@ async def complete(port: int, model: str, prompt: str, new: int, seed: int = 0) 
     Raises:
         RuntimeError: the server refused it or broke off.
     """
-    asked = {"model": model, "prompt": prompt, "max_tokens": new, "temperature": 0, "stream": True, "seed": seed}
+    asked = {
+        "model": model, "prompt": prompt, "max_tokens": new, "temperature": 0, "stream": True, "seed": seed,
+        "stream_options": {"include_usage": True},
+    }  # fmt: skip
     begun = time.perf_counter()
     async with asyncio.timeout(SECONDS):
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 22)
@@ -51,7 +54,7 @@ def _request(body: bytes, port: int) -> bytes:
 
 async def _read(reader: asyncio.StreamReader, begun: float, new: int) -> Reply:
     """Events up to ``[DONE]``. The pieces of HTTP's chunked form hold no line that begins as an event does."""
-    first, parts, pieces, reason = 0.0, list[str](), 0, None
+    first, parts, pieces, reason, counted = 0.0, list[str](), 0, None, None
     while line := await reader.readline():
         if not line.startswith(b"data:"):
             continue
@@ -66,9 +69,11 @@ async def _read(reader: asyncio.StreamReader, begun: float, new: int) -> Reply:
             pieces += 1
             parts.append(choice.get("text") or "")
             reason = choice.get("finish_reason") or reason
+        counted = (event.get("usage") or {}).get("completion_tokens", counted)
     else:
         raise RuntimeError("the stream was cut")
-    return Reply(first, time.perf_counter() - begun, new if reason == "length" else pieces, "".join(parts))
+    tokens = counted if counted is not None else new if reason == "length" else pieces
+    return Reply(first, time.perf_counter() - begun, tokens, "".join(parts))
 
 
 async def load(port: int, model: str, prompts: list[str], new: int, clients: int) -> tuple[float, list[Reply]]:

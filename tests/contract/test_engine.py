@@ -309,7 +309,7 @@ REQUESTS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(REQUESTS, st.integers(1, 4))
 def test_any_mix_gives_each_request_what_it_gets_alone(make: Make, model: Decoder, mix: list, max_batch: int) -> None:
     engine, alone = make(model, max_batch=max_batch), make(model)

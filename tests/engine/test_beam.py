@@ -136,9 +136,12 @@ def models(
 
 
 @pytest.mark.parametrize("family", ["t5", "marian", "llama"])
-def test_texts_are_those_of_transformers(family: str, models: dict[tuple[str, int], tuple[Any, Any]]) -> None:
+def test_texts_are_those_of_transformers(
+    family: str, models: dict[tuple[str, int], tuple[Any, Any]], request: pytest.FixtureRequest
+) -> None:
     ended = cut = 0
-    for number, (changes, beams) in enumerate(CASES):
+    slow = "operators" in request.node.name  # every third setting: the search is the same above both
+    for number, (changes, beams) in list(enumerate(CASES))[:: 3 if slow else 1]:
         theirs, ours = models[family, number % 2]
         if family == "llama" and "repetition_penalty" in changes and beams == 1:
             continue  # with padding on the left Transformers counts it as seen; the engine's own tests cover this

@@ -84,6 +84,7 @@ def test_killed_four_times_the_losses_are_the_same_to_the_bit(
     assert not list(tmp_path.glob("runs/*/checkpoints/.step-*"))
 
 
+@pytest.mark.slow
 def test_sigterm_ends_well_and_can_be_resumed(
     recipe: Path, undisturbed: tuple[Path, list[dict[str, Any]]], tmp_path: Path
 ) -> None:

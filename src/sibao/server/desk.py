@@ -34,7 +34,9 @@ class Desk:
         self.model: Any = model
         engine = getattr(model, "engine", None)
         self._news = News()
-        self.driver = Driver(engine, self._news.tell) if isinstance(engine, Engine) and hasattr(model, "begin") else None
+        self.driver = (
+            Driver(engine, self._news.tell) if isinstance(engine, Engine) and hasattr(model, "begin") else None
+        )
         self._threads = None if self.driver is not None else ThreadPoolExecutor(THREADS, "answers")
 
     def close(self) -> None:
