@@ -151,7 +151,7 @@ def test_texts_are_those_of_transformers(
         assert got == want, (changes, beams)
         ended += sum(1 in row for row in got)
         cut += sum(1 not in row for row in got)
-    assert ended >= 5 and cut >= 5, (ended, cut)
+    assert min(ended, cut) >= (2 if slow else 5), (ended, cut)
 
 
 @pytest.mark.parametrize("family", ["t5", "marian", "llama"])

@@ -41,7 +41,7 @@ def test_the_list_that_grows(served: Served) -> None:
     answer = served.post("/v1/models/mini:streamGenerateContent", HI)
     chunks = answer.json()
     texts = [part["text"] for chunk in chunks for part in chunk["candidates"][0]["content"]["parts"]]
-    assert answer.headers["content-type"] == "application/json" and len(chunks) > 2
+    assert answer.headers["content-type"] == "application/json" and len(chunks) > 1
     assert "".join(texts) == whole["candidates"][0]["content"]["parts"][0]["text"]
     assert chunks[-1]["usageMetadata"]["candidatesTokenCount"] == 5
 
@@ -49,7 +49,7 @@ def test_the_list_that_grows(served: Served) -> None:
 def test_events_are_json_of_one_line(served: Served) -> None:
     answer = served.post("/v1beta/models/mini:streamGenerateContent?alt=sse", HI)
     events = [json.loads(line.removeprefix("data: ")) for line in answer.text.split("\n\n") if line]
-    assert answer.headers["content-type"].startswith("text/event-stream") and len(events) > 2
+    assert answer.headers["content-type"].startswith("text/event-stream") and len(events) > 1
     assert {event["modelVersion"] for event in events} == {"mini"} and len(
         {event["responseId"] for event in events}
     ) == 1
