@@ -6,7 +6,7 @@
 Each client streams one completion after another, 1, 8 or 32 of them at once; every prompt is another, so that nothing read
 earlier helps. Sibao's texts are those of its engine alone before a time counts. The last columns are what the server
 adds to a token: the time of the same prompts through `bench/serving/direct.py`, which calls the engine, taken from the
-time through HTTP. Raw samples go to build/bench/serve.json.
+time through HTTP: the middle ones of three, taken in turns. Raw samples go to build/bench/serve.json.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ CLIENTS = (1, 8, 32)
 ROUNDS = {"qwen3": {1: 2, 8: 2, 32: 1}, "mini": {1: 6, 8: 4, 32: 3}}
 """Prompts of each client. The larger model's take minutes."""
 NEW = 64
+PAIRS = 3
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -96,6 +97,16 @@ def direct(shape: Shape, precision: str, asked: list[tuple[list[str], int, int]]
     return {str(one[2]): seconds for one, seconds in zip(asked, json.loads(done.stdout), strict=True)}
 
 
+def paired(kind: Kind, shape: Shape, asked: list[tuple[list[str], int, int]], threads: int, pairs: int) -> Any:
+    """The server and the engine alone in turns, so that a machine's slow minutes meet both; the middle ones are kept."""
+    alone, over = [], []
+    for _ in range(pairs):
+        alone.append(direct(shape, kind.name.partition("-")[2], asked, threads))
+        over.append(served(kind, shape, asked, threads))
+    middle = {n: sorted((one[n] for one in over), key=lambda one: one["seconds"])[pairs // 2] for n in over[0]}
+    return {"clients": middle, "direct": {n: statistics.median(one[n] for one in alone) for n in alone[0]}}
+
+
 def main() -> None:
     """Measure, print, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -115,9 +126,10 @@ def main() -> None:
         for kind in [kind for kind in KINDS if named(given.only, f"{name}/{kind.name}")]:
             print(f"{name}/{kind.name}", file=sys.stderr, flush=True)
             try:
-                cell: dict[str, Any] = {"clients": served(kind, SHAPES[name], asked, given.threads)}
                 if kind.peer == "sibao":
-                    cell["direct"] = direct(SHAPES[name], kind.name.partition("-")[2], asked, given.threads)
+                    cell = paired(kind, SHAPES[name], asked, given.threads, 1 if given.quick else PAIRS)
+                else:
+                    cell = {"clients": served(kind, SHAPES[name], asked, given.threads)}
             except (NotRun, RuntimeError, ExceptionGroup) as why:
                 cell = {"not_run": str(NotRun(str(why)))}
             results[f"{name}/{kind.name}"] = {**facts, **cell}
