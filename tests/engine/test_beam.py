@@ -136,12 +136,9 @@ def models(
 
 
 @pytest.mark.parametrize("family", ["t5", "marian", "llama"])
-def test_texts_are_those_of_transformers(
-    family: str, models: dict[tuple[str, int], tuple[Any, Any]], request: pytest.FixtureRequest
-) -> None:
+def test_texts_are_those_of_transformers(family: str, models: dict[tuple[str, int], tuple[Any, Any]]) -> None:
     ended = cut = 0
-    slow = "operators" in request.node.name  # every third setting: the search is the same above both
-    for number, (changes, beams) in list(enumerate(CASES))[:: 3 if slow else 1]:
+    for number, (changes, beams) in enumerate(CASES):
         theirs, ours = models[family, number % 2]
         if family == "llama" and "repetition_penalty" in changes and beams == 1:
             continue  # with padding on the left Transformers counts it as seen; the engine's own tests cover this
@@ -151,7 +148,7 @@ def test_texts_are_those_of_transformers(
         assert got == want, (changes, beams)
         ended += sum(1 in row for row in got)
         cut += sum(1 not in row for row in got)
-    assert min(ended, cut) >= (2 if slow else 5), (ended, cut)
+    assert ended >= 5 and cut >= 5, (ended, cut)
 
 
 @pytest.mark.parametrize("family", ["t5", "marian", "llama"])

@@ -22,10 +22,11 @@ Loop = asyncio.AbstractEventLoop
 
 @dataclass
 class Box:
-    """What arrived for one answer, in its event loop."""
+    """What arrived for one answer, in its event loop. ``timer`` puts a None there when its time is over."""
 
     loop: Loop
-    queue: asyncio.Queue[list[Event] | None] = field(default_factory=asyncio.Queue)
+    queue: asyncio.Queue[list[Event] | None]
+    timer: asyncio.TimerHandle
     held: list[Event] = field(default_factory=list)
     sent: float = 0.0
 
@@ -47,15 +48,15 @@ class News:
     def __init__(self) -> None:
         self._boxes: dict[str, Box] = {}
 
-    def open(self, name: str, end: float) -> tuple[Box, asyncio.TimerHandle]:
-        """A box for this event loop, and the timer that ends the waiting at that time of the loop."""
-        loop = asyncio.get_running_loop()
-        box = self._boxes[name] = Box(loop)
-        return box, loop.call_at(end, box.queue.put_nowait, None)
+    def open(self, name: str, end: float) -> Box:
+        """A box for this event loop; the waiting ends at that time of the loop. ``close`` it."""
+        loop, queue = asyncio.get_running_loop(), asyncio.Queue[list[Event] | None]()
+        box = self._boxes[name] = Box(loop, queue, loop.call_at(end, queue.put_nowait, None))
+        return box
 
     def close(self, name: str) -> None:
-        """What comes now is for nobody."""
-        self._boxes.pop(name, None)
+        """What comes now is for nobody. In the event loop that opened it."""
+        self._boxes.pop(name).timer.cancel()
 
     def tell(self, events: Sequence[Event]) -> None:
         """In the engine's thread: a step's news, at most one message for each event loop."""

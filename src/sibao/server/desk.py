@@ -94,7 +94,7 @@ class Desk:
 
     async def _answered(self, driver: Driver, answer: Answer, end: float) -> AsyncGenerator[Delta]:
         name, told = answer.request.id, 0
-        box, timer = self._news.open(name, end)
+        box = self._news.open(name, end)
         driver.ask(answer.request)
         try:
             while answer.reason is None:
@@ -110,7 +110,6 @@ class Desk:
                     scores, told = tuple(answer.scores[told:]), len(answer.scores)
                     yield Delta(text, done, scores)
         finally:
-            timer.cancel()
             self._news.close(name)
             driver.cancel(name)
 
