@@ -90,6 +90,11 @@ def _has_control(job: Job) -> bool:
     )
 
 
+def takes_the_best(job: Job) -> bool:
+    """Whether the job's next token, and each one after it, is the likeliest of the model's own scores."""
+    return not (job.request.sampling.temperature or _has_control(job))
+
+
 def _too_early(job: Job) -> bool:
     """Whether the answer may not end yet."""
     return job.answered < job.request.sampling.min_tokens and bool(job.request.stop_ids)

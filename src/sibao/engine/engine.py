@@ -24,9 +24,10 @@ from sibao.core.fair_lock import FairLock
 from sibao.engine import sampling
 from sibao.engine.admission import check_request, check_sequences
 from sibao.engine.blocks import BlockPool
-from sibao.engine.control import adjusted, prepare
+from sibao.engine.control import adjusted, prepare, takes_the_best
 from sibao.engine.group import broken, candidates
 from sibao.engine.job import Job, Piece
+from sibao.engine.likeliest import taken
 from sibao.engine.request import Event, Request, SequenceScore
 from sibao.engine.runner import Runner, Step
 from sibao.engine.scheduler import Scheduler
@@ -267,10 +268,15 @@ class Engine:
                 searched[piece.job] = row
             row += 1 + len(piece.guessed)
         all_of_them = list(going)
+        if easy := [writing for writing in going if takes_the_best(writing.piece.job)]:
+            chosen = sampling.greedy(logits_BV)
+            for writing in easy:
+                while writing.on:
+                    writing.take(chosen[writing.row], logits_BV[writing.row])
+            going = [writing for writing in going if writing.on]
         while going:
             jobs = [writing.piece.job for writing in going]
-            rows = [writing.row for writing in going]
-            logits = logits_BV if rows == list(range(len(logits_BV))) else logits_BV[rows]
+            logits = taken(logits_BV, [writing.row for writing in going])
             ready, failed = adjusted(jobs, logits)
             chosen = sampling.choose(ready, [job.request.sampling for job in jobs], [job.generator for job in jobs])
             for i, (writing, token) in enumerate(zip(going, chosen, strict=True)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -33,3 +34,9 @@ def likeliest(scores_BV: Tensor, count: int) -> Likeliest:
         scores.data_ptr(), B, V, count, values.data_ptr(), ids.data_ptr(), totals.data_ptr(), torch.get_num_threads()
     )
     return Likeliest(values, ids, totals)
+
+
+def taken(table: Tensor, rows: Sequence[int]) -> Tensor:
+    """Some rows of a table: a view of it where they follow each other."""
+    first, last = rows[0], rows[-1]
+    return table[first : last + 1] if list(rows) == list(range(first, last + 1)) else table[list(rows)]

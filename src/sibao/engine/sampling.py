@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
+from math import inf, isfinite, nan
 
 import torch
 from torch import Tensor
@@ -34,8 +35,21 @@ def make_generator(seed: int | None) -> torch.Generator:
 def best(logits_BV: Tensor) -> list[tuple[float, int]]:
     """The largest logit of each row and the first token that has it; NaN where the row holds what is no number."""
     found = likeliest(logits_BV, 1)
-    values = found.values[:, 0].where(found.totals.isfinite() | (found.totals == NEVER), float("nan"))
-    return list(zip(values.tolist(), found.ids[:, 0].tolist(), strict=True))
+    rows = zip(found.values[:, 0].tolist(), found.ids[:, 0].tolist(), found.totals.tolist(), strict=True)
+    return [(value if isfinite(total) or total == NEVER else nan, token) for value, token, total in rows]
+
+
+def greedy(logits_BV: Tensor) -> list[int | ModelError | BadInput]:
+    """The likeliest token of each row; an error in its place where a row has no token to choose."""
+    out: list[int | ModelError | BadInput] = []
+    for value, token in best(logits_BV):
+        if value != value or value == inf:
+            out.append(ModelError("the model gave logits that are not numbers", hint="try a higher precision"))
+        elif value == NEVER:
+            out.append(BadInput("no token is allowed here", hint="loosen the constraint or the processors"))
+        else:
+            out.append(token)
+    return out
 
 
 def draw(logits_BV: Tensor, generators: Sequence[torch.Generator]) -> list[int]:
@@ -88,17 +102,8 @@ def choose(
     Args:
         logits_BV: float32 after penalty, processors and constraint.
     """
-    out: list[int | ModelError | BadInput] = []
-    drawn = []
-    for i, (value, token) in enumerate(best(logits_BV)):
-        if value != value or value == float("inf"):
-            out.append(ModelError("the model gave logits that are not numbers", hint="try a higher precision"))
-        elif value == NEVER:
-            out.append(BadInput("no token is allowed here", hint="loosen the constraint or the processors"))
-        else:
-            out.append(token)
-            if settings[i].temperature > 0:
-                drawn.append(i)
+    out = greedy(logits_BV)
+    drawn = [i for i, token in enumerate(out) if isinstance(token, int) and settings[i].temperature > 0]
     if drawn:
         for some in choices(logits_BV, settings, drawn):
             picks = draw(some.logits, [generators[row] for row in some.rows])

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from sibao.core.types import Sampling
 from sibao.engine.filters import NEVER, filtered
+from sibao.engine.likeliest import taken
 
 SMALL = 2048
 """Vocabularies up to this size are filtered as a whole."""
@@ -42,18 +43,18 @@ def choices(logits_BV: Tensor, settings: Sequence[Sampling], rows: Sequence[int]
         (long if way is None else ways.setdefault(way, [])).append(row)
     while ways:
         way, some = ways.popitem()
-        values, ids, fine = way.find(_rows(logits_BV, some), [settings[row] for row in some], way.width)
+        values, ids, fine = way.find(taken(logits_BV, some), [settings[row] for row in some], way.width)
         kept = [i for i, good in enumerate(fine.tolist()) if good]
         if kept:
-            ids, order = _rows(ids, kept).sort(-1)  # as they stand in the vocabulary: a draw goes along it
-            values, good = _rows(values, kept).gather(-1, order), [some[i] for i in kept]
+            ids, order = taken(ids, kept).sort(-1)  # as they stand in the vocabulary: a draw goes along it
+            values, good = taken(values, kept).gather(-1, order), [some[i] for i in kept]
             yield Choices(good, filtered(values, [settings[row] for row in good], way.done), ids)
         left = [row for i, row in enumerate(some) if i not in set(kept)]
         if left:
             wider = replace(way, width=MOST)
             (ways.setdefault(wider, []) if way.width < MOST < vocab // 4 else long).extend(left)
     if long:
-        yield Choices(long, filtered(_rows(logits_BV, long), [settings[row] for row in long]))
+        yield Choices(long, filtered(taken(logits_BV, long), [settings[row] for row in long]))
 
 
 @dataclass(frozen=True)
@@ -72,10 +73,6 @@ def _way(setting: Sampling, vocab: int) -> _Way | None:
     if vocab > SMALL and setting.top_k == 0 and setting.top_p < 1:
         return _Way(_top_p, MANY, ("temperature", "top_k", "top_p"))
     return None
-
-
-def _rows(table: Tensor, rows: list[int]) -> Tensor:
-    return table if rows == list(range(len(table))) else table[rows]
 
 
 def _top_k(logits_RV: Tensor, settings: list[Sampling], width: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -3,11 +3,10 @@
 //
 // All threads walk through the layers together and split each operation; barriers stand where one needs what another made.
 // M tokens, D width, H query heads, K key/value heads, E their size, N inner width of the feed-forward.
-#include <omp.h>
-#include <atomic>
 #include <vector>
 #include "attention.h"
 #include "matrix.h"
+#include "pool.h"
 #include "rank.h"
 
 extern "C" {
@@ -213,27 +212,6 @@ void grow(Work& work, const Model& m, int64_t M) {
     work.scale.resize(M), work.bytes.resize(M * most * size), work.groups.resize(M * most / GROUP);
 }
 
-// Where threads meet. One that waits spins for some microseconds, then sleeps: when other programs run too, the thread that
-// is waited for may need just its core.
-class Meeting {
-    static constexpr int SPINS = 2000;
-    std::atomic<int> here{0}, round{0};
-
-  public:
-    void wait(int threads) {
-        int now = round.load(std::memory_order_relaxed);
-        if (here.fetch_add(1, std::memory_order_acq_rel) == threads - 1) {
-            here.store(0, std::memory_order_relaxed);
-            round.store(now + 1, std::memory_order_release);
-            round.notify_all();
-            return;
-        }
-        for (int spins = 0; spins < SPINS; ++spins, relax())
-            if (round.load(std::memory_order_acquire) != now) return;
-        round.wait(now, std::memory_order_acquire);
-    }
-};
-
 struct Pass {
     const Model& m;
     const Batch& b;
@@ -274,9 +252,7 @@ struct Pass {
             }
         });
     }
-    template <class Each> void each(int count, Each body) const {
-        for (int i = count * int64_t(thread) / threads; i < count * int64_t(thread + 1) / threads; ++i) body(i);
-    }
+    template <class Each> void each(int count, Each body) const { share(count, thread, threads, body); }
     void norm_rows(const Norm& norm, const Matrix& next) const {
         Rows rows = rows_for(work, next);
         each(b.tokens, [&](int t) {
@@ -408,8 +384,7 @@ template <class Each> void together(const Model& m, const Batch& b, Work& work, 
         for (int t = b.first[s]; t < b.first[s + 1]; ++t) sequence[t] = s;
     Meeting meeting;
     std::atomic<int> next{0};
-#pragma omp parallel num_threads(threads)
-    body(Pass{m, b, work, sequence.data(), meeting, next, omp_get_thread_num(), omp_get_num_threads()});
+    pool().run(threads, [&](int thread, int of) { body(Pass{m, b, work, sequence.data(), meeting, next, thread, of}); });
 }
 
 extern "C" {
@@ -439,15 +414,15 @@ void sibao_head(const Model* m, const float* states, int rows, float* logits, Wo
 // The `count` largest scores of each row, best first, with their places (of equals the first), and ln Σ e^score; a row that
 // holds what is no number has none of that for a sum. Each row's result comes from that row alone.
 void sibao_likeliest(const float* scores, int rows, int64_t width, int count, float* values, int64_t* places, float* totals, int threads) {
-#pragma omp parallel for num_threads(threads)
-    for (int r = 0; r < rows; ++r) rank(scores + r * width, width, count, values + int64_t(r) * count, places + int64_t(r) * count, totals + r);
+    split(rows, threads, [&](int r) {
+        rank(scores + r * width, width, count, values + int64_t(r) * count, places + int64_t(r) * count, totals + r);
+    });
 }
 
 // Pack rows of a weight [n, k] of floats (or bfloat16). `scale` and `offset` have room for whole panels.
 void sibao_pack(int kind, const void* w, int half, int n, int k, uint8_t* out, float* scale, int32_t* offset, int threads) {
     int64_t bytes = panel_bytes(kind, k);
-#pragma omp parallel for num_threads(threads)
-    for (int p = 0; p < up(n, PANEL) / PANEL; ++p) pack_panel(kind, w, half, n, k, p, out + p * bytes, scale, offset);
+    split(up(n, PANEL) / PANEL, threads, [&](int p) { pack_panel(kind, w, half, n, k, p, out + p * bytes, scale, offset); });
 }
 
 int64_t sibao_panel_bytes(int kind, int k) { return panel_bytes(kind, k); }
@@ -458,11 +433,7 @@ void sibao_multiply(const Matrix* w, const float* x, int rows, float* y, int thr
     int64_t most = up(w->k, 64);
     work.bytes.resize(rows * most * 4), work.scale.resize(rows), work.groups.resize(rows * most / GROUP);
     Rows ready = rows_for(work, *w);
-#pragma omp parallel num_threads(threads)
-    {
-#pragma omp for
-        for (int r = 0; r < rows; ++r) prepare(ready, r, x + int64_t(r) * w->k);
-        multiply(w, 1, ready, rows, y, w->n, false, omp_get_thread_num(), omp_get_num_threads());
-    }
+    split(rows, threads, [&](int r) { prepare(ready, r, x + int64_t(r) * w->k); });
+    pool().run(threads, [&](int thread, int of) { multiply(w, 1, ready, rows, y, w->n, false, thread, of); });
 }
 }

@@ -26,7 +26,7 @@ COMPILING = "they are being compiled"
 PATIENCE = 600.0
 """Seconds after which a compilation that neither ended nor failed is begun anew, and one that failed too."""
 CPUINFO = Path("/proc/cpuinfo")
-FLAGS = ("-std=c++20", "-O3", "-march=native", "-fopenmp", "-fPIC", "-shared", "-Wno-psabi")
+FLAGS = ("-std=c++20", "-O3", "-march=native", "-pthread", "-fPIC", "-shared", "-Wno-psabi")
 
 
 class Matrix(Structure):

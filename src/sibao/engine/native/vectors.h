@@ -125,5 +125,7 @@ static inline F dot2(F sums, I a, I w) {
 static inline void relax() {
 #if defined(__x86_64__)
     _mm_pause();
+#elif defined(__aarch64__)
+    asm volatile("yield");
 #endif
 }
