@@ -45,6 +45,8 @@ def test_what_is_refused(client: OpenAI) -> None:
 def test_models(client: OpenAI) -> None:
     assert [model.id for model in client.models.list()] == ["mini", "echo"]
     assert client.models.retrieve("echo").id == "echo"
+    client.completions.create(model="mini", prompt="x", max_tokens=1)
+    assert client.models.retrieve("mini").model_extra == {"max_model_len": 512}
     with pytest.raises(openai.NotFoundError):
         client.models.retrieve("a/b")
 

@@ -55,8 +55,7 @@ def _card(service: Service, entry: Entry) -> dict[str, Any]:
     if place is None:
         return card
     model = place.desk.model
-    context = getattr(model, "context", None)
-    if context is not None:
+    if (context := service.hall.context(entry)) is not None:
         card |= {"inputTokenLimit": context, "outputTokenLimit": context}
     can = ["generateContent", "countTokens"] if hasattr(model, "generate") else []
     if hasattr(model, "embed"):

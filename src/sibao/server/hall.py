@@ -114,6 +114,11 @@ class Hall:
         except (OSError, ValueError):  # longer than names of files may be, or with bytes that none has
             raise UnknownName("model", name[:200], self.entries) from None
 
+    def context(self, entry: Entry) -> int | None:
+        """Tokens that a loaded model holds; None where that is not known, or not yet."""
+        place = self.loaded.get(entry.base)
+        return None if place is None else getattr(place.desk.model, "context", None)
+
     @asynccontextmanager
     async def visit(self, name: str | None) -> AsyncIterator[Guest]:
         """A model for one request, loaded if need be.

@@ -11,7 +11,8 @@ from sibao.server._gemini_told import ModelCard, ModelsPage
 from sibao.server._gemini_wire import model_card, models_page
 from sibao.server._openai_form import ERRORS, Told
 from sibao.server.errors import protocol
-from sibao.server.service import TheService
+from sibao.server.hall import Entry
+from sibao.server.service import Service, TheService
 
 router = APIRouter(prefix="/v1", tags=["openai"])
 
@@ -23,6 +24,7 @@ class ModelOut(Told):
     object: Literal["model"] = "model"
     created: int = Field(0, description="Not known; 0.")
     owned_by: str = "sibao"
+    max_model_len: int = Field(0, description="Tokens that it holds, as vLLM tells it; told once the model is loaded.")
 
 
 class ModelsOut(Told):
@@ -40,7 +42,7 @@ async def models(request: Request, service: TheService) -> Any:
     """As OpenAI's; in Gemini's form where the request has `x-goog-api-key` or `?key=`."""
     if protocol(request) == "gemini":
         return ModelsPage.model_validate(models_page(service, *_page(request)))
-    return ModelsOut(object="list", data=[_model(name) for name in service.hall.entries])
+    return ModelsOut(object="list", data=[_model(service, entry) for entry in service.hall.entries.values()])
 
 
 @router.get(
@@ -55,11 +57,13 @@ async def model(
     """As OpenAI's; in Gemini's form where the request has `x-goog-api-key` or `?key=`."""
     if protocol(request) == "gemini":
         return ModelCard.model_validate(model_card(service, model))
-    return _model(service.hall.find(model).id)
+    return _model(service, service.hall.find(model))
 
 
-def _model(name: str) -> ModelOut:
-    return ModelOut(id=name, object="model", created=0, owned_by="sibao")
+def _model(service: Service, entry: Entry) -> ModelOut:
+    context = service.hall.context(entry)
+    known = {} if context is None else {"max_model_len": context}
+    return ModelOut(id=entry.id, object="model", created=0, owned_by="sibao", **known)
 
 
 def _page(request: Request) -> tuple[int, str]:
