@@ -1,15 +1,15 @@
 #!/bin/sh
-# Installs the Debian packages that some tests need: a PostgreSQL server, a browser, Chinese fonts.
+# Installs the Debian packages that some tests need: a PostgreSQL server, a browser, Chinese fonts, a proxy.
 # Does nothing where they are present, and nothing but say so where it may not install: those tests are then skipped.
 set -eu
 
 missing=""
-for package in postgresql chromium fonts-noto-cjk; do
+for package in postgresql chromium fonts-noto-cjk nginx-light; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q "ok installed" || missing="$missing $package"
 done
 
 if [ -z "$missing" ]; then
-    echo "system: postgresql, chromium and fonts-noto-cjk are installed"
+    echo "system: postgresql, chromium, fonts-noto-cjk and nginx are installed"
     exit 0
 fi
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
