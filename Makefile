@@ -5,6 +5,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUTF8 := 1
+# Compiled modules are kept, whatever the surroundings say: tests start hundreds of processes, and each would compile anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 .venv/base: pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -140,12 +140,11 @@ def startup(runs: int) -> dict[str, Any]:
     words = [sys.executable, "-m", "sibao", "evaluate", "mini", "--suite", str(task), "--limit", "1", "--json"]
     took = []
     with tempfile.TemporaryDirectory() as home:
+        environment = os.environ | {"SIBAO_HOME": home, "PYTHONDONTWRITEBYTECODE": ""}
         for _ in range(runs + 1):  # the first one compiles Python's files
             quiet.wait(None, 10.0)
             begun = time.perf_counter()
-            done = subprocess.run(
-                words, env=os.environ | {"SIBAO_HOME": home}, capture_output=True, text=True, check=False
-            )
+            done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
             took.append(time.perf_counter() - begun)
             if done.returncode:
                 return {"not_run": (done.stderr.strip().splitlines() or ["no message"])[-1]}
