@@ -154,6 +154,24 @@ def test_a_failure_says_what_happened_and_can_be_tried_again(page: Any) -> None:
     assert answers(page).locator(".md").inner_text() == "hello"
 
 
+def test_a_failure_is_told_in_chinese_with_the_servers_numbers(
+    page_as: Callable[..., Any], look: Callable[[Any, str], None]
+) -> None:
+    page = page_as(locale="zh-CN")
+    choose(page, "broken")
+    page.get_by_label("消息").fill("你好")
+    page.get_by_label("消息").press("Enter")
+    page.get_by_role("alert").wait_for()
+    assert "托管模型的服务出了问题（" in page.get_by_role("alert").inner_text()
+    page.get_by_role("alert").get_by_role("button").first.click()
+    choose(page, "mini")
+    page.get_by_label("消息").fill("很长的话。" * 2000)
+    page.get_by_label("消息").press("Enter")
+    page.get_by_text("文字太长").wait_for()
+    look(page, "too-long")
+    assert "512" in page.get_by_role("alert").inner_text()
+
+
 def test_a_conversation_outlives_a_reload_and_ends_when_told(page: Any) -> None:
     choose(page, "echo")
     send(page, "keep me")

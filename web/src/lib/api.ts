@@ -1,3 +1,4 @@
+import { faultWords } from "./faults";
 import { say, words } from "./i18n";
 import { attempt } from "./kept";
 import { events } from "./sse";
@@ -110,12 +111,17 @@ interface Fault {
   message?: unknown;
   hint?: unknown;
   type?: unknown;
+  code?: unknown;
 }
 
 function fromBody(body: unknown, status: number): ApiError {
   const fault = (body as { error?: Fault | string } | null)?.error;
   if (typeof fault === "string") return new ApiError(fault, "", status);
   if (typeof fault?.message !== "string") return new ApiError(say(WORDS).broken(status), "", status);
-  const hint = typeof fault.hint === "string" ? fault.hint : "";
-  return new ApiError(fault.message, hint, status, typeof fault.type === "string" ? fault.type : "");
+  const kind = text(fault.type);
+  return new ApiError(faultWords(fault.message, status, [text(fault.code), kind]), text(fault.hint), status, kind);
+}
+
+function text(found: unknown): string {
+  return typeof found === "string" ? found : "";
 }
