@@ -16,7 +16,10 @@ export function useFollowing(on: boolean, text: string): void {
   useEffect(() => {
     if (on) following.current = true; // who sends wants to see the answer
   }, [on]);
+  const was = useRef(false);
   useEffect(() => {
-    if (on && following.current) scrollTo(0, document.documentElement.scrollHeight);
+    // once more at the end: counts or a failure stand below the text then
+    if ((on || was.current) && following.current) scrollTo(0, document.documentElement.scrollHeight);
+    was.current = on;
   }, [on, text]);
 }
