@@ -34,7 +34,7 @@ from sibao.engine.scheduler import Scheduler
 from sibao.engine.scoring import likelihoods
 from sibao.engine.speculation import Guesser, Lookups
 from sibao.engine.stream import Stream
-from sibao.engine.writing import Writing
+from sibao.engine.writing import Writing, take_likeliest
 from sibao.nn.network import Network
 
 
@@ -268,20 +268,14 @@ class Engine:
                 searched[piece.job] = row
             row += 1 + len(piece.guessed)
         all_of_them = list(going)
-        if easy := [writing for writing in going if takes_the_best(writing.piece.job)]:
-            chosen = sampling.greedy(logits_BV)
-            for writing in easy:
-                while writing.on:
-                    writing.take(chosen[writing.row], logits_BV[writing.row])
-            going = [writing for writing in going if writing.on]
-        while going:
+        take_likeliest([writing for writing in going if takes_the_best(writing.piece.job)], logits_BV)
+        while going := [writing for writing in going if writing.on]:
             jobs = [writing.piece.job for writing in going]
             logits = taken(logits_BV, [writing.row for writing in going])
             ready, failed = adjusted(jobs, logits)
             chosen = sampling.choose(ready, [job.request.sampling for job in jobs], [job.generator for job in jobs])
             for i, (writing, token) in enumerate(zip(going, chosen, strict=True)):
                 writing.take(failed.get(i) or token, logits[i])
-            going = [writing for writing in going if writing.on]
         for writing in all_of_them:
             self._tell(writing)
         if searched:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from torch import Tensor
@@ -47,3 +48,11 @@ class Writing:
         self.on = self.reason is None and self.right < len(guessed) and token == guessed[self.right]
         if self.on:
             self.right, self.row = self.right + 1, self.row + 1
+
+
+def take_likeliest(writings: Sequence[Writing], logits_BV: Tensor) -> None:
+    """All that a step brings those whose next token is the likeliest one, whatever came before: no more than one pass."""
+    chosen = sampling.greedy(logits_BV) if writings else []
+    for writing in writings:
+        while writing.on:
+            writing.take(chosen[writing.row], logits_BV[writing.row])
