@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from engines.files import NotRun, prepared, python_of
-from engines.shapes import Shape, folder_of
+from engines.shapes import PLACE, Shape, folder_of
 
 PATIENCE = 240.0
 
@@ -66,7 +66,14 @@ def running(kind: Kind, shape: Shape, threads: int, log: Path) -> Iterator[tuple
     folder = str(folder_of(shape) if kind.form == "hf" else prepared(shape, kind.form))
     port = free_port()
     words = [word.format(folder=folder, port=port, threads=threads) for word in kind.words]
-    chosen = {"OMP_NUM_THREADS": str(threads), "SIBAO_THREADS": str(threads), "HF_HUB_OFFLINE": "1"}
+    kept = PLACE / "hub"  # Transformers' server fails where its cache has no folder yet
+    kept.mkdir(parents=True, exist_ok=True)
+    chosen = {
+        "OMP_NUM_THREADS": str(threads),
+        "SIBAO_THREADS": str(threads),
+        "HF_HUB_OFFLINE": "1",
+        "HF_HUB_CACHE": str(kept),
+    }
     python = sys.executable if kind.peer == "sibao" else str(python_of(kind.peer))
     with log.open("wb") as said:
         process = subprocess.Popen([python, *words], env=os.environ | chosen, stdout=said, stderr=said)
