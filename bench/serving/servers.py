@@ -10,7 +10,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from engines.files import NotRun, prepared, python_of
@@ -29,7 +29,6 @@ class Kind:
     peer: str
     form: str
     words: tuple[str, ...]
-    environment: dict[str, str] = field(default_factory=dict)
 
 
 KINDS = (

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from torch import Tensor
 
 from sibao.engine.job import Group, Job
-from sibao.engine.likeliest import likeliest
+from sibao.engine.likeliest import likeliest, taken
 
 
 def candidates(
@@ -23,12 +23,12 @@ def candidates(
     count = min(max(group.beams.candidates for group in groups), logits_BV.shape[1])
     if all(group.beams.search.plain for group in groups):  # no row changes: they may stand in any order
         whole = len(places) == len(logits_BV)
-        best = likeliest(logits_BV if whole else logits_BV[places], count)
+        best = likeliest(logits_BV if whole else taken(logits_BV, places), count)
         best_NK, ids_NK = best.values - best.totals[:, None], best.ids
         if whole:
             best_NK, ids_NK = best_NK[places], ids_NK[places]
     else:
-        best_NK, ids_NK, _ = likeliest(_changed(groups, logits_BV[places].log_softmax(-1)), count)
+        best_NK, ids_NK, _ = likeliest(_changed(groups, taken(logits_BV, places).log_softmax(-1)), count)
     found, tokens, at = best_NK.tolist(), ids_NK.tolist(), 0
     for group in groups:
         here = slice(at, at + len(group.jobs))
