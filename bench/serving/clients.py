@@ -53,7 +53,8 @@ def _request(body: bytes, port: int) -> bytes:
 
 
 async def _read(reader: asyncio.StreamReader, begun: float, new: int) -> Reply:
-    """Events up to ``[DONE]``. The pieces of HTTP's chunked form hold no line that begins as an event does."""
+    """Events up to ``[DONE]``, or to the end of the answer after a reason to finish, which is all that Transformers' server
+    sends. The pieces of HTTP's chunked form hold no line that begins as an event does."""
     first, parts, pieces, reason, counted = 0.0, list[str](), 0, None, None
     while line := await reader.readline():
         if not line.startswith(b"data:"):
@@ -71,13 +72,18 @@ async def _read(reader: asyncio.StreamReader, begun: float, new: int) -> Reply:
             reason = choice.get("finish_reason") or reason
         counted = (event.get("usage") or {}).get("completion_tokens", counted)
     else:
-        raise RuntimeError("the stream was cut")
+        if reason is None:
+            raise RuntimeError("the stream was cut")
     tokens = counted if counted is not None else new if reason == "length" else pieces
     return Reply(first, time.perf_counter() - begun, tokens, "".join(parts))
 
 
 async def load(port: int, model: str, prompts: list[str], new: int, clients: int) -> tuple[float, list[Reply]]:
-    """Seconds, and the replies: so many clients take prompts from one list, each one after another."""
+    """Seconds, and the replies: so many clients take prompts from one list, each one after another.
+
+    Raises:
+        RuntimeError: one of them failed; the others stop.
+    """
     left, replies = iter(prompts), list[Reply]()
 
     async def client() -> None:
@@ -85,7 +91,11 @@ async def load(port: int, model: str, prompts: list[str], new: int, clients: int
             replies.append(await complete(port, model, prompt, new))
 
     begun = time.perf_counter()
-    async with asyncio.TaskGroup() as group:
-        for _ in range(clients):
-            group.create_task(client())
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(clients):
+                group.create_task(client())
+    except ExceptionGroup as failed:
+        first = failed.exceptions[0]
+        raise RuntimeError(str(first) or type(first).__name__) from failed
     return time.perf_counter() - begun, replies
