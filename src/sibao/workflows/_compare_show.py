@@ -45,7 +45,7 @@ def metrics(found: Compared) -> Table:
 
     table = Table(title="second against first, paired by row", title_justify="left")
     for name in ("metric", "first", "second", "difference", "95 % interval", "p (Holm)", "chance", "verdict"):
-        table.add_column(name, justify="left" if name in ("metric", "verdict") else "right")
+        table.add_column(name, justify="left" if name in ("metric", "verdict") else "right", overflow="fold")
     for one in found.metrics:
         c = one.comparison
         interval = f"{number(c.low)} … {number(c.high)}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from sibao.core.types import Language
 from sibao.evaluation.exchange_index import entry
@@ -28,7 +28,8 @@ def render(card: Scorecard, language: Language = "en") -> RenderableType:
             continue
         table = Table(title=titles[language], title_justify="left")
         for name in ("figure", "value", "interval", "rows", "chance", "source"):
-            table.add_column(word(name, language), justify="right" if name in ("value", "rows", "chance") else "left")
+            side: Literal["left", "right"] = "right" if name in ("value", "rows", "chance") else "left"
+            table.add_column(word(name, language), justify=side, overflow="fold")
         for cell in cells:
             rows = str(cell.n) if cell.n else ""
             table.add_row(

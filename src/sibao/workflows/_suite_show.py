@@ -68,7 +68,7 @@ def preview_table(model: str, found: Sequence[tuple[str, Preview]]) -> Renderabl
 
     table = Table(title=f"what it would cost · {model}", title_justify="left")
     for name in ("suite", "rows", "asked", "low", "expected", "high", "at most", "tokens read", "written"):
-        table.add_column(name, justify="left" if name == "suite" else "right")
+        table.add_column(name, justify="left" if name == "suite" else "right", overflow="fold")
     for suite, p in found:
         money = [f"{value:.4f} {p.currency}" for value in (p.low, p.expected, p.high, p.most)]
         table.add_row(
@@ -85,7 +85,7 @@ def explanation(scores: Sequence[Any], explained: dict[str, Any]) -> list[Render
     shown = [s for s in scores if s.name in MEANING or s.name in CONVENTIONS]
     table = Table(title="one set of log-likelihoods, every convention", title_justify="left")
     for name in ("convention", "value", "95 % interval", "what it is"):
-        table.add_column(name)
+        table.add_column(name, overflow="fold")
     for s in shown:
         ends = "–" if s.low is None else f"{s.low:.4g} … {s.high:.4g}"
         table.add_row(s.name, f"{s.value:.4g}", ends, MEANING[s.name])

@@ -20,7 +20,7 @@ def score_table(title: str, scores: Sequence[Score]) -> Table:
     """One line for each score: value, interval, rows, missing, chance."""
     table = Table(title=title, title_justify="left")
     for name in ("score", "value", "95 % interval", "rows", "missing", "chance"):
-        table.add_column(name, justify="left" if name == "score" else "right")
+        table.add_column(name, justify="left" if name == "score" else "right", overflow="fold")
     for s in scores:
         interval = "–" if s.low is None else f"{number(s.low)} … {number(s.high)}"
         table.add_row(s.name, number(s.value), interval, str(s.n), str(s.missing), number(s.chance))
@@ -31,7 +31,7 @@ def comparison_table(title: str, comparison: Mapping[str, Comparison]) -> Table:
     """One line for each score: the difference, its interval, p, and what follows from it."""
     table = Table(title=title, title_justify="left")
     for name in ("score", "difference", "95 % interval", "p", "verdict"):
-        table.add_column(name, justify="left" if name in ("score", "verdict") else "right")
+        table.add_column(name, justify="left" if name in ("score", "verdict") else "right", overflow="fold")
     for name, c in comparison.items():
         interval = f"{number(c.low)} … {number(c.high)}"
         table.add_row(name, f"{c.difference:+.4g}", interval, f"{c.p_value:.2g}", c.verdict)
