@@ -13,7 +13,7 @@ from sibao.core.errors import BudgetExceeded
 from sibao.core.prices import Price
 from sibao.core.types import GenerateOptions, Usage
 from sibao.evaluation.asking import ask
-from sibao.evaluation.budget import metered, preview
+from sibao.evaluation.budget import Purse, metered, preview
 from sibao.evaluation.sample import Generation, Judged, Loglikelihood, Sample
 
 DEAR = Price(1e6, 2e6)  # one for a token read, two for one written
@@ -29,7 +29,7 @@ def test_the_cost_is_that_of_the_tokens() -> None:
 @settings(deadline=None, max_examples=50)
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=20), st.floats(0, 2000))
 def test_no_mix_of_prompts_passes_the_limit(lengths: list[int], limit: float) -> None:
-    model = metered(Reader(), DEAR, limit)
+    model = metered(Reader(), DEAR, Purse(limit))
     samples = [
         Sample(str(i), (Generation("x" * n, GenerateOptions(max_tokens=n)), Loglikelihood("", "y" * n)))
         for i, n in enumerate(lengths)
@@ -44,7 +44,7 @@ def test_no_mix_of_prompts_passes_the_limit(lengths: list[int], limit: float) ->
 
 def test_a_refused_call_is_not_sent() -> None:
     inner = Reader()
-    model = metered(inner, DEAR, 10.0)
+    model = metered(inner, DEAR, Purse(10.0))
     with pytest.raises(BudgetExceeded, match=r"0\.0000 of 10\.0000 is spent"):
         model.generate(["say something long"])
     assert inner.calls == 0

@@ -68,6 +68,7 @@ def test_every_metric_of_tasks_and_yaml_files_has_a_direction() -> None:
         ("xstest", "over_refusal", "lower", None), ("xstest", "under_refusal/contrast_drugs", "lower", None),
         ("xstest", "over_refusal_full", "lower", None), ("harmbench", "attack_success", "lower", None),
         ("harmbench", "refused", "higher", None), ("harmbench", "empty", "neither", None), ("bbq", "s_dis", "neither", 0.0),
+        ("cbbq", "biased_disambig", "lower", None), ("cbbq", "biased_ambig", "neither", 0.5),
         ("bbq:ten_unknowns", "s_amb/Age", "neither", 0.0), ("winogender", "gotcha_gap", "neither", 0.0),
         ("crows_pairs", "antistereo", "neither", 0.5), ("stereoset", "icat", "higher", None),
         ("wikitext2", "strided_token_perplexity", "lower", None), ("gsm8k", "flexible", "higher", None),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sibao.core.errors import BadInput
-from sibao.evaluation.multiple import benjamini_hochberg, holm
+from sibao.evaluation.multiple import benjamini_hochberg, holm, together
+from sibao.evaluation.statistics import compare
 
 PAPER = [
     0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459, 0.3240, 0.4262, 0.5719, 0.6528, 0.7590, 1.0,
@@ -28,6 +30,17 @@ PAPER = [
 def test_known_values(given_p: list[float], by_holm: list[float], by_bh: list[float]) -> None:
     assert holm(given_p) == pytest.approx(by_holm)
     assert benjamini_hochberg(given_p) == pytest.approx(by_bh)
+
+
+def test_a_table_of_comparisons_is_judged_as_a_whole() -> None:
+    rng = np.random.default_rng(6)
+    base = rng.normal(0, 1, 80)
+    table = {f"noise {i}": compare(base + rng.normal(0, 1, 80), base) for i in range(30)}
+    table["real"] = compare(base + 1 + rng.normal(0, 0.5, 80), base)
+    assert sum(c.verdict != "not distinguishable" for c in table.values()) > 1  # by luck
+    judged = together(table)
+    assert [name for name, c in judged.items() if c.verdict != "not distinguishable"] == ["real"]
+    assert judged["real"].verdict == "better" and judged["real"].difference == table["real"].difference
 
 
 def test_the_papers_example_finds_four_and_holm_three() -> None:

@@ -16,6 +16,7 @@ from sibao.evaluation.statistics import (
     approximate_randomization,
     clustered_standard_error,
     compare,
+    detectable_difference,
     mcnemar_exact,
     mean_interval,
     paired_bootstrap,
@@ -174,6 +175,15 @@ def test_sample_size() -> None:
     for arguments in ((0.5, 0.0), (0.9, 0.2), (0.5, 0.1, 1.0)):
         with pytest.raises(BadInput, match="wanted"):
             sample_size_advice(*arguments)
+
+
+def test_the_smallest_difference_that_rows_show_is_the_advice_turned_round() -> None:
+    for rows in (40, 300, 2000):
+        least = detectable_difference(rows)
+        assert sample_size_advice(0.5 - least / 2, least) == pytest.approx(rows, rel=0.05)
+    assert detectable_difference(1) == 1.0
+    with pytest.raises(BadInput, match="got 0 rows"):
+        detectable_difference(0)
 
 
 def test_sample_size_gives_the_power_it_promises() -> None:

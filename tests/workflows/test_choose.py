@@ -28,7 +28,7 @@ from sibao.models.names import MINI
 from sibao.store import rows as stored
 from sibao.store import runs
 from sibao.workflows import _models
-from sibao.workflows._choose_ask import Ask
+from sibao.workflows._choose_ask import PROBE, Ask
 from sibao.workflows._choose_cells import Candidate, known_cells, refuse_crowd
 from sibao.workflows._choose_html import page as html_page
 from sibao.workflows._choose_plot import han_font, save, svg
@@ -187,17 +187,59 @@ def test_rows_that_fail_are_missing_not_wrong(monkeypatch: pytest.MonkeyPatch) -
     assert "30 of 90 rows have no answer" in text(choice)
 
 
-def test_a_second_race_asks_only_what_is_new(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_race_asks_only_what_is_new_and_times_a_few_rows_again(monkeypatch: pytest.MonkeyPatch) -> None:
     models: list[Reader] = []
     reader(monkeypatch, lambda name: models.append(Reader(name)) or models[-1])
     rows = [{"prompt": f"abc{i}", "completion": f"{i}"[::-1] + "cba"} for i in range(40)]
     asked = Ask((Candidate("mock:a", price=Price(1, 1)), Candidate("mock:b", price=Price(1, 1))), rows=rows)
     first, second = choose(asked, quiet=True), choose(asked, quiet=True)
-    assert models[0].asked == 40 and models[2].asked == models[3].asked == 0
+    assert models[0].asked == 40 and models[2].asked == models[3].asked == PROBE
     assert first.race is not None and second.race is not None
-    assert second.race.tokens == first.race.tokens and sum(x.cost for x in second.race.lanes) == 0
+    assert second.race.tokens == first.race.tokens
+    assert sum(x.cost for x in second.race.lanes) == pytest.approx(sum(x.cost for x in first.race.lanes) / 8, rel=0.2)
     choose(replace(asked, cache=False), quiet=True)
     assert models[4].asked == 40
+
+
+def test_times_are_of_this_run_and_of_one_request_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Timed(Reader):
+        seconds = 9.0  # as a batch on a slow machine may take for each of its rows
+
+        def generate(self, prompts: Any, options: Any = None) -> list[Any]:
+            return [replace(c, seconds=self.seconds) for c in super().generate(prompts, options)]
+
+    reader(monkeypatch, Timed)
+    rows = [{"prompt": f"abc{i}", "completion": f"{i}"[::-1] + "cba"} for i in range(20)]
+    asked = Ask((Candidate("mock:a"), Candidate("mock:b")), rows=rows)
+    choose(asked, quiet=True)
+    monkeypatch.setattr(Timed, "seconds", 0.5)
+    again = choose(asked, quiet=True)
+    assert {cells["latency"].value for cells in again.table.values()} == {0.5}
+
+
+def test_who_fails_on_most_rows_is_not_picked(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Tiring(Reader):
+        def generate(self, prompts: Any, options: Any = None) -> list[Any]:
+            if self.name == "mock:b" and self.calls >= 5:
+                raise ProviderError("the quota is used up", status=429)
+            return super().generate(prompts, options)
+
+    reader(monkeypatch, Tiring)
+    rows = [{"prompt": f"abc{i}", "completion": f"{i}"[::-1] + "cba"} for i in range(40)]
+    asked = Ask((Candidate("mock:a", price=Price(1, 1)), Candidate("mock:b")), rows=rows, weights={"cost": 1.0})
+    choice = choose(asked, quiet=True)
+    assert choice.pick.name == "mock:a" and list(choice.table) == ["mock:a"]
+    (out,) = choice.excluded
+    assert (out.name, out.limit) == ("mock:b", "answers") and "rows failed: the quota is used up" in out.got
+
+
+def test_money_in_another_currency_cannot_be_counted() -> None:
+    foreign = replace(ECHO, price=Price(1.0, 1.0, currency="CNY"))
+    choice = choose(Ask((foreign, EMPTY), rows=SAME, plan=Plan(max_cost=1.0)), quiet=True)
+    (out,) = choice.excluded
+    assert (out.limit, out.wanted, out.got) == ("max-cost", "a price in USD", "a price in CNY")
+    own = Ask((foreign, EMPTY), rows=SAME, plan=Plan(max_cost=1.0), limits=Limits(currency="CNY"))
+    assert not choose(own, quiet=True).excluded
 
 
 def test_a_model_against_itself_in_another_precision(tmp_path: Path) -> None:

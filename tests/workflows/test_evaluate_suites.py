@@ -7,17 +7,20 @@ import re
 from pathlib import Path
 
 import pytest
+from tests.tiny import tiny_folder
 from typer.testing import CliRunner
 
 from sibao.cli.main import app
 from sibao.core.errors import BadInput, UnknownName
 from sibao.core.prices import Price
+from sibao.evaluation.budget import Purse
 from sibao.evaluation.scorecard import Cell
 from sibao.evaluation.suite import spread
 from sibao.store import rows as stored
 from sibao.store import runs
 from sibao.workflows._models import Opening, identity_of, read_price
 from sibao.workflows._scorecard_files import write_card
+from sibao.workflows.compare import compare_runs
 from sibao.workflows.evaluate_suites import SuiteAsk, against, evaluate_suites, preview_suites
 from sibao.workflows.scorecard import CardAsk, scorecard
 
@@ -57,14 +60,18 @@ def test_explaining_shows_every_convention_and_the_border() -> None:
 def test_perturbed_runs_are_runs_of_their_own() -> None:
     plain, turned = evaluate_suites("mini", ["mmlu"], SuiteAsk(limit=4, shots=0, perturb=("options",)), quiet=True)
     assert turned.task == "mmlu+options" and "|perturb:options.seed0|" in turned.scores[0].signature
-    assert against(plain, turned).comparison["acc"].n == 4
+    compared, metrics = against(plain, turned).comparison, compare_runs(turned.run, plain.run).metrics
+    assert compared["acc"].n == 4
+    assert {m.metric: (m.adjusted, m.verdict) for m in metrics} == {
+        name: (c.p_value, c.verdict) for name, c in compared.items()
+    }
 
 
 def test_a_limit_of_cost_leaves_rows_missing_and_a_preview_says_so_before() -> None:
     how = Opening(price=Price(1e6, 1e6), cache=False)
     ((name, preview),) = preview_suites("mini", ["csl_category"], SuiteAsk(limit=12, shots=0), how)
     assert name == "csl_category" and 0 < preview.low <= preview.expected <= preview.high
-    limited = Opening(price=Price(1e6, 1e6), max_cost=preview.expected / 2, cache=False)
+    limited = Opening(price=Price(1e6, 1e6), purse=Purse(preview.expected / 2), cache=False)
     (result,) = evaluate_suites("mini", ["csl_category"], SuiteAsk(limit=12, shots=0), limited, quiet=True)
     assert 0 < result.scores[0].missing < 12
 
@@ -133,6 +140,20 @@ def test_the_scorecard_in_every_form(tmp_path: Path) -> None:
     assert json.loads(files["card.json"])["model"] == "mini"
 
 
+def test_a_scorecard_takes_no_figure_of_other_weights_rows_or_askings(tmp_path: Path) -> None:
+    model = str(tiny_folder(tmp_path / "model", context=512))
+
+    def run() -> str:
+        cells = scorecard(model, CardAsk(("csl_category",), limit=4, speed=False), quiet=True).section("accuracy")
+        return cells[0].source
+
+    first = run()
+    evaluate_suites(model, ["csl_category"], SuiteAsk(limit=4, shots=0), quiet=True)
+    assert run() == first
+    tiny_folder(tmp_path / "model", seed=1, context=512)
+    assert run() != first
+
+
 def test_a_figure_that_guessing_reaches_is_marked() -> None:
     assert Cell("accuracy", "x", 0.3, low=0.2, high=0.4, chance=0.25).at_chance
     assert not Cell("accuracy", "x", 0.5, low=0.4, high=0.6, chance=0.25).at_chance
@@ -148,6 +169,20 @@ def test_the_command_line(tmp_path: Path) -> None:
     assert {"mmlu", "xstest", "wmt22"} <= {one["name"] for one in json.loads(listed.stdout)["suites"]}
     both = CliRunner().invoke(app, ["evaluate", "mini", "--suite", "mmlu", "--task", "answer"])
     assert both.exit_code == 2
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"prompt": "a", "completion": "b"}\n')
+    for words, message in (
+        (["--task", "generate", "--data", str(rows), "--shots", "2"], "--shots is for --suite"),
+        (["--task", "generate", "--data", str(rows), "--explain-score"], "--explain-score is for --suite"),
+        (["--suite", "mmlu", "--max-tokens", "9"], "--max-tokens is for --task"),
+        (["--task", "perplexity", "--data", str(rows), "--preview"], "there is no preview of it"),
+    ):
+        done = CliRunner().invoke(app, ["evaluate", "mini", *words])
+        assert done.exit_code == 2 and message in done.output, done.output
+    told = CliRunner().invoke(
+        app, ["evaluate", "mock:echo", "--task", "generate", "--data", str(rows), "--preview", "--json"]
+    )
+    assert json.loads(told.stdout)["preview"][0]["rows"] == 1
 
 
 def test_a_model_without_room_for_five_examples_gets_fewer_and_says_so() -> None:

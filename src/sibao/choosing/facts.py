@@ -37,7 +37,7 @@ def cost_cell(price: Price | None, usage: Usage, requests: int, currency: str, t
     unit = f"{currency} / 1000 requests"
     if price is None or requests < 1:
         return Cell(None, unit, "nobody says what it costs")
-    if price.currency != currency and (price.input_per_million or price.output_per_million):
+    if price.abroad(currency):
         return Cell(None, unit, price.source, price.date, note=f"the price is in {price.currency}")
     note = f"the price was read {age_days(price, today)} days ago" if is_old(price, today) else ""
     source = price.source or "runs here: no money for a token"

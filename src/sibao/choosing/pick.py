@@ -53,8 +53,11 @@ def choose_pick(table: Table, result: RaceResult | None, weights: Mapping[str, f
         return Pick(None, "nobody", "not raced")
     asked = dict(weights) or EVEN
     along = {"quality": 1.0, **asked} if "quality" not in asked else asked
-    verdict: Verdict = "not raced" if result is None else "best" if result.distinguishable else "not distinguishable"
-    rivals = list(table) if result is None or "quality" in asked else result.survivors
+    left = (
+        [] if result is None else [name for name in result.survivors if name in table]
+    )  # who failed is no longer there
+    verdict: Verdict = "not raced" if result is None else "best" if len(left) == 1 else "not distinguishable"
+    rivals = list(table) if "quality" in asked else left or list(table)
     shared: dict[str, Any] = {
         "verdict": verdict, "front": tuple(front(table)), "spans": {key: spans(table, along, key) for key in along},
     }  # fmt: skip

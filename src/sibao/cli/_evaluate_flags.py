@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from sibao.cli._flags import Precision
+from sibao.core.errors import BadInput
 
 if TYPE_CHECKING:
     from sibao.workflows._models import Opening
@@ -51,12 +52,40 @@ class SuiteFlags:
         str | None, typer.Option(metavar="ADDRESS", help="Share the rows over a Ray cluster; local starts one.")
     ] = None
     max_cost: Annotated[
-        float | None, typer.Option(min=0.0, help="Stop before more is spent, in the price's currency.")
+        float | None, typer.Option(min=0.0, help="Stop before more is spent, by all models together.")
     ] = None
-    price: Annotated[str | None, typer.Option(metavar="IN,OUT", help="Price of a million tokens read and written.")] = (
-        None
-    )
+    price: Annotated[
+        str | None, typer.Option(metavar="IN,OUT", help="MODEL's price of a million tokens read and written.")
+    ] = None
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Ask again what was answered before.")] = False
+
+    def refuse_for_suites(self, of_tasks: dict[str, object]) -> None:
+        """Flags of tasks say nothing of a suite.
+
+        Raises:
+            BadInput: one was given.
+        """
+        given = [name for name, value in of_tasks.items() if value is not None]
+        if given:
+            raise BadInput(
+                f"{given[0]} is for --task; a suite brings its own rows and lengths", hint=f"leave out {given[0]}"
+            )
+
+    def refuse_for_tasks(self) -> None:
+        """Flags of suites say nothing of a task's rows.
+
+        Raises:
+            BadInput: one was given.
+        """
+        rest = {
+            "--path": self.path, "--shots": self.shots, "--explain-score": self.explain or None, "--perturb": self.perturb,
+            "--run-code": self.run_code or None, "--chat-template": None if self.chat == "auto" else self.chat,
+        }  # fmt: skip
+        given = [name for name, value in rest.items() if value is not None]
+        if given:
+            raise BadInput(
+                f"{given[0]} is for --suite, and says nothing of a task's own rows", hint=f"leave out {given[0]}"
+            )
 
     def asked(self, limit: int | None, batch: int) -> SuiteAsk:
         """How the suites are asked; more than a task's rows at once, because they share their beginnings."""
@@ -71,9 +100,9 @@ class SuiteFlags:
         Raises:
             BadInput: a price that is none.
         """
+        from sibao.evaluation.budget import Purse
         from sibao.workflows._models import Opening, read_price
 
         price = read_price(self.price) if self.price else None
-        return Opening(
-            self.precision, self.workers, self.ray, cache=not self.no_cache, price=price, max_cost=self.max_cost
-        )
+        purse = None if self.max_cost is None else Purse(self.max_cost)
+        return Opening(self.precision, self.workers, self.ray, cache=not self.no_cache, price=price, purse=purse)

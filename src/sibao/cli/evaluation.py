@@ -12,6 +12,7 @@ from sibao.cli._show import head, print_json, render
 from sibao.core.errors import BadInput
 
 if TYPE_CHECKING:
+    from sibao.evaluation.budget import Preview
     from sibao.workflows.evaluate_suites import SuiteAsk
 
 app = new_group()
@@ -61,9 +62,13 @@ def evaluate(
         raise BadInput("wanted either --task with --data, or --suite", hint="sibao evaluate --list shows the suites")
     judge = flags.judging()
     if flags.suite:
+        flags.refuse_for_suites({"--data": data, "--to": to, "--max-tokens": max_tokens})
         return _suites(model, flags, flags.asked(limit, batch), compare, preview, quiet, json)
+    flags.refuse_for_tasks()
     if not data:
         raise BadInput("a task needs rows", hint="add --data FILE")
+    if preview:
+        return _task_preview(flags, model, str(task), data, to, limit, max_tokens, json)
     from sibao.workflows.evaluate import evaluate as run
 
     result = run(
@@ -86,6 +91,22 @@ def evaluate(
         render(result.render())
 
 
+def _task_preview(
+    flags: EvaluateFlags,
+    model: str,
+    task: str,
+    data: list[str],
+    to: str | None,
+    limit: int | None,
+    max_tokens: int | None,
+    json: bool,
+) -> None:
+    from sibao.workflows._preview import preview_task
+
+    found = preview_task(model, task, data, to=to, limit=limit, max_tokens=max_tokens, how=flags.opening())
+    _previewed(model, [(task, found)], json)
+
+
 def _suites(
     model: str, flags: EvaluateFlags, asked: SuiteAsk, compare: str | None, preview: bool, quiet: bool, json: bool
 ) -> None:
@@ -93,25 +114,25 @@ def _suites(
     from sibao.workflows import evaluate_suites as work
 
     if preview:
-        found = work.preview_suites(model, suites, asked, how, quiet=quiet)
-        if json:
-            print_json(
-                {**head("evaluate", model), "preview": [{"suite": name, **one.to_json()} for name, one in found]}
-            )
-        else:
-            from sibao.workflows._suite_show import preview_table
-
-            render(preview_table(model, found))
-        return
+        return _previewed(model, work.preview_suites(model, suites, asked, how, quiet=quiet), json)
     results = work.evaluate_suites(model, suites, asked, how, quiet=quiet)
     if compare is not None:
-        others = work.evaluate_suites(compare, suites, asked, how, quiet=quiet)
+        others = work.evaluate_suites(compare, suites, asked, how.another(), quiet=quiet)
         results = [work.against(one, other) for one, other in zip(results, others, strict=True)]
     if json:
         print_json({**head("evaluate", model), "results": [one.to_json() for one in results]})
         return
     for one in results:
         render(one.render())
+
+
+def _previewed(model: str, found: list[tuple[str, Preview]], json: bool) -> None:
+    if json:
+        print_json({**head("evaluate", model), "preview": [{"suite": name, **one.to_json()} for name, one in found]})
+    else:
+        from sibao.workflows._suite_show import preview_table
+
+        render(preview_table(model, found))
 
 
 def _list(json: bool) -> None:

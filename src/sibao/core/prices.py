@@ -31,6 +31,10 @@ class Price:
         read = (usage.prompt_tokens - cached_tokens) * self.input_per_million + cached_tokens * cached
         return (read + usage.completion_tokens * self.output_per_million) / MILLION
 
+    def abroad(self, currency: str) -> bool:
+        """Whether it cannot be counted in that currency: it is in another one, and not nothing."""
+        return self.currency != currency and bool(self.input_per_million or self.output_per_million)
+
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
         return asdict(self)

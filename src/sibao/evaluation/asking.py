@@ -12,7 +12,14 @@ from sibao.evaluation.sample import Generation, Judged, Loglikelihood, Outcome, 
 
 FAULTS = (ProviderError, ContextOverflow)
 """What makes a row missing: a provider that failed, a prompt that the model cannot hold."""
+BROKE_OFF = "the model failed while it wrote"
+"""Why a row is missing whose text broke off."""
 Judge = Callable[[Sample, Sequence[Reply]], Judged]
+
+
+def hopeless(error: Exception) -> bool:
+    """Whether no other row can go better: the key is missing or wrong."""
+    return isinstance(error, ProviderError) and error.status == 401
 
 
 class Failed:
@@ -36,7 +43,7 @@ def ask(
     prompts of one subject), which the engine then reads once.
 
     Raises:
-        BadInput: likelihoods are wanted of a model that gives none.
+        BadInput: likelihoods are wanted of a model that gives none. ProviderError: the key is refused.
     """
     _refuse_no_scorer(model, samples)
     outcomes: list[Outcome] = []
@@ -105,6 +112,8 @@ def _each(
     try:
         return dict(zip(wanted, call(list(wanted.values())), strict=True))
     except faults as error:
+        if hopeless(error):
+            raise
         if len(wanted) == 1:
             return dict.fromkeys(wanted, Failed(getattr(error, "message", str(error))))
     found: dict[str, Reply | Failed] = {}
@@ -124,7 +133,7 @@ def _outcome(sample: Sample, replies: Sequence[Reply | Failed], judge: Judge) ->
         if isinstance(reply, Failed):
             return Outcome(sample, missing=reply.why)
         if isinstance(reply, Completion) and reply.finish_reason == "error":
-            return Outcome(sample, missing="the model failed while it wrote")
+            return Outcome(sample, missing=BROKE_OFF)
     good = tuple(reply for reply in replies if not isinstance(reply, Failed))
     return Outcome(sample, good, judge(sample, good))
 

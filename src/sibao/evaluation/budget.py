@@ -10,19 +10,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sibao.core.errors import BudgetExceeded
+from sibao.core.errors import BadInput, BudgetExceeded
 from sibao.core.prices import Price
 from sibao.core.types import Completion, Delta, GenerateOptions, Model, Prompt, Scored, Scorer, Usage
 from sibao.core.types import as_prompts as listed
 from sibao.evaluation.asking import read_by
 from sibao.evaluation.sample import Loglikelihood
+from sibao.evaluation.statistics import detectable_difference
 from sibao.metrics._intervals import two_sided_t
 
 
 @dataclass(frozen=True)
 class Preview:
     """Cost of all rows, in the price's currency: ``expected`` from the pilot's mean, ``low`` and ``high`` from the spread of
-    its rows (95 % prediction for the total), ``most`` if every answer were as long as it may be."""
+    its rows (95 % prediction for the total), ``most`` if every answer were as long as it may be. ``shows``: the smallest
+    difference of two models' rates that so many rows are likely to show (``statistics.detectable_difference``)."""
 
     rows: int
     pilot: int
@@ -33,12 +35,17 @@ class Preview:
     currency: str
     tokens: Usage
 
+    @property
+    def shows(self) -> float:
+        """In 80 of 100 tries, for right-or-wrong rows."""
+        return detectable_difference(self.rows)
+
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
         return {
             "rows": self.rows, "pilot": self.pilot, "low": self.low, "expected": self.expected, "high": self.high,
             "most": self.most, "currency": self.currency, "prompt_tokens": self.tokens.prompt_tokens,
-            "completion_tokens": self.tokens.completion_tokens,
+            "completion_tokens": self.tokens.completion_tokens, "shows": self.shows,
         }  # fmt: skip
 
 
@@ -61,18 +68,45 @@ def preview(pilot: Sequence[Usage], rows: int, most: float, price: Price) -> Pre
     return Preview(rows, n, low, expected, high, max(most, expected), price.currency, tokens)
 
 
-def metered(model: Model, price: Price, max_cost: float | None = None) -> Metered:
-    """The model with its cost counted, and limited where ``max_cost`` is given."""
-    return MeteredScorer(model, price, max_cost) if isinstance(model, Scorer) else Metered(model, price, max_cost)
+@dataclass
+class Purse:
+    """Money that one or more models spend together: ``limit`` (None: no end to it) and ``spent``, in one ``currency`` (empty:
+    that of the first price that is not nothing)."""
+
+    limit: float | None = None
+    currency: str = ""
+    spent: float = 0.0
+
+    def take(self, name: str, price: Price) -> None:
+        """A model of that price will spend from it.
+
+        Raises:
+            BadInput: the price is in another currency, so that a limit could not be kept to.
+        """
+        if self.limit is None:
+            return
+        if not self.currency and price.abroad(""):
+            self.currency = price.currency
+        if price.abroad(self.currency):
+            raise BadInput(
+                f"{name} is paid in {price.currency}, and the limit of {self.limit} is in {self.currency}",
+                hint=f"give its price in {self.currency}: a price in catalogue.toml, or --price",
+            )
+
+
+def metered(model: Model, price: Price, purse: Purse | None = None) -> Metered:
+    """The model with its cost counted, and paid from ``purse``, which it cannot pass."""
+    return MeteredScorer(model, price, purse) if isinstance(model, Scorer) else Metered(model, price, purse)
 
 
 class Metered:
     """Implements ``core.types.Model`` over another one. ``spent`` is in the price's currency; ``refused`` counts the calls
-    that the limit has stopped."""
+    that the purse has stopped."""
 
-    def __init__(self, model: Model, price: Price, max_cost: float | None = None) -> None:
+    def __init__(self, model: Model, price: Price, purse: Purse | None = None) -> None:
         self.name, self.context = model.name, model.context
-        self.price, self.max_cost = price, max_cost
+        self.price, self.purse = price, purse or Purse()
+        self.purse.take(self.name, price)
         self.spent, self.usage, self.refused = 0.0, Usage(), 0
         self._model: Any = model
 
@@ -89,7 +123,7 @@ class Metered:
             BudgetExceeded: the prompts with answers of full length might cost more than is left.
         """
         options, many = options or GenerateOptions(), listed(prompts)
-        if self.max_cost is not None:
+        if self.purse.limit is not None:
             self._refuse_dear(sum(self.worst(prompt, options) for prompt in many), len(many))
         done: list[Completion] = self._model.generate(many, options)
         for completion in done:
@@ -102,7 +136,7 @@ class Metered:
         Raises:
             BudgetExceeded: as ``generate``.
         """
-        if self.max_cost is not None:
+        if self.purse.limit is not None:
             self._refuse_dear(self.worst(prompt, options or GenerateOptions()), 1)
         for delta in self._model.stream(prompt, options):
             if delta.completion is not None:
@@ -119,14 +153,17 @@ class Metered:
 
     def _pay(self, usage: Usage) -> None:
         self.usage = self.usage + usage
-        self.spent += self.price.cost(usage)
+        cost = self.price.cost(usage)
+        self.spent += cost
+        self.purse.spent += cost
 
     def _refuse_dear(self, worst: float, rows: int) -> None:
-        if self.max_cost is not None and self.spent + worst > self.max_cost:
+        purse = self.purse
+        if purse.limit is not None and purse.spent + worst > purse.limit:
             self.refused += 1
             raise BudgetExceeded(
-                f"{rows} more answers may cost {worst:.4f} {self.price.currency}; {self.spent:.4f} of "
-                f"{self.max_cost:.4f} is spent",
+                f"{rows} more answers may cost {worst:.4f} {self.price.currency}; {purse.spent:.4f} of "
+                f"{purse.limit:.4f} is spent",
                 hint="raise --max-cost and run it again: what was answered is kept",
             )
 

@@ -67,7 +67,7 @@ class Cached:
     ) -> list[Any]:
         """Answers in order: the kept ones, and the others from the model, which are then kept."""
         found = {key: read(value) for key, value in responses(keys).items()}
-        self.kept += sum(key in found for key in keys)
+        kept = sum(key in found for key in keys)
         todo = {key: one for key, one in zip(keys, asked, strict=True) if key not in found}
         if todo:
             new = dict(zip(todo, answer(list(todo.values())), strict=True))
@@ -75,6 +75,7 @@ class Cached:
             whole = {key: write(one) for key, one in new.items() if getattr(one, "finish_reason", "") != "error"}
             keep_responses(self.name, whole)
             found |= new
+        self.kept += kept  # not where the others failed: then each is asked again
         return [found[key] for key in keys]
 
 

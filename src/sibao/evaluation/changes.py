@@ -12,14 +12,13 @@ from sibao.core.types import Score
 from sibao.evaluation.direction import Direction, direction_of
 from sibao.evaluation.multiple import holm
 from sibao.evaluation.pairing import Pair, compare_pairs, is_corpus, metrics_of
-from sibao.evaluation.statistics import Comparison, sample_size
+from sibao.evaluation.statistics import Comparison, Verdict, sample_size
 from sibao.metrics._intervals import two_sided_z
 
 POWER = 0.8
 State = Literal["lost", "gained", "both wrong", "both right", "same", "missing"]
 STATES: tuple[State, ...] = get_args(State)
 """From the first run to the second; ``gained`` and ``lost`` of graded rows mean any step up or down."""
-Verdict = Literal["better", "worse", "more", "less", "not distinguishable"]
 
 
 @dataclass(frozen=True)

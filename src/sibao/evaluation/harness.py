@@ -11,11 +11,11 @@ from typing import Any
 from sibao.core.errors import BadInput, ContextOverflow, ProviderError
 from sibao.core.names import load_module
 from sibao.core.types import GenerateOptions, Model, Row, Score
+from sibao.evaluation.asking import BROKE_OFF, hopeless
 from sibao.evaluation.clusters import clustered, compare_clustered
 from sibao.evaluation.statistics import Comparison
 from sibao.tasks import long
 from sibao.tasks.base import Task, TaskResult
-from sibao.text.language import detect
 
 MAX_CLASSES = 100
 """Up to so many different references a set of answers counts as a closed list, for which guessing has a rate."""
@@ -63,8 +63,7 @@ def items(task: Task[Any], rows: Iterable[tuple[int, Row]], **options: Any) -> l
         if value is None:
             raise BadInput(f"row {number} has no target to score against", hint="evaluation needs rows with answers")
         references = task.references(value)
-        language = getattr(inputs, "to", "") or detect(" ".join(references) or str(inputs))
-        found.append(Item(number, inputs, references, language))
+        found.append(Item(number, inputs, references, task.language(inputs, references)))
     if not found:
         raise BadInput("got no rows, an evaluation needs at least one")
     return found
@@ -80,7 +79,11 @@ def answer(
     on_done: Callable[[Answered], None] = lambda _: None,
     piece_tokens: int | None = None,
 ) -> list[Answered]:
-    """The model's answers, in the order of ``todo``; computed ``batch`` at a time, alike lengths together."""
+    """The model's answers, in the order of ``todo``; computed ``batch`` at a time, alike lengths together.
+
+    Raises:
+        ProviderError: the key is refused, which no other row would change.
+    """
     order = sorted(range(len(todo)), key=lambda i: len(str(todo[i].inputs)))
     done: dict[int, Answered] = {}
     for begin in range(0, len(order), batch):
@@ -96,11 +99,30 @@ def _batch(
 ) -> list[Answered]:
     try:
         results = long.run_many(task, model, [i.inputs for i in part], options, piece_tokens=piece_tokens)
-        return [Answered(i, r) for i, r in zip(part, results, strict=True)]
+        return [_answered(i, r) for i, r in zip(part, results, strict=True)]
     except (ProviderError, ContextOverflow) as error:
+        if hopeless(error):
+            raise
         if len(part) == 1:
             return [Answered(part[0], missing=error.message)]
     return [a for i in part for a in _batch(task, model, [i], options, piece_tokens)]
+
+
+def _answered(item: Item, result: TaskResult) -> Answered:
+    """A text that broke off says nothing of the model; what was written of it is not scored."""
+    whole = result.finish_reason not in ("error", "cancelled")
+    return Answered(item, result) if whole else Answered(item, missing=BROKE_OFF)
+
+
+def refuse_silence(answers: Sequence[Answered]) -> None:
+    """An evaluation in which no row at all was answered is a failure, with the commonest reason.
+
+    Raises:
+        BadInput: so.
+    """
+    if answers and all(a.result is None for a in answers):
+        why = Counter(a.missing for a in answers).most_common(1)[0][0]
+        raise BadInput(f"no row of {len(answers)} was answered: {why}")
 
 
 def score(task: Task[Any], answers: Sequence[Answered], metrics: Sequence[str] = ()) -> list[Scored]:

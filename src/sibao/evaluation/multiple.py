@@ -8,9 +8,11 @@ it is what verdicts follow. Benjamini and Hochberg's step-up keeps the expected 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from sibao.core.errors import BadInput
+from sibao.evaluation.statistics import Comparison
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -40,6 +42,15 @@ def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
         running = min(running, p_values[index] * len(p_values) / (len(p_values) - place))
         adjusted[index] = running
     return adjusted
+
+
+def together(compared: Mapping[str, Comparison]) -> dict[str, Comparison]:
+    """Comparisons of one table, each with Holm's p-value in place of its own and the verdict that follows from it."""
+    adjusted = holm([c.p_value for c in compared.values()])
+    return {
+        name: replace(c, p_value=p, verdict=c.verdict if p < 1 - c.level else "not distinguishable")
+        for (name, c), p in zip(compared.items(), adjusted, strict=True)
+    }
 
 
 def _check(p_values: Sequence[float]) -> None:

@@ -39,6 +39,7 @@ __all__ = [
     "bootstrap",
     "clustered_standard_error",
     "compare",
+    "detectable_difference",
     "mcnemar_exact",
     "mean_interval",
     "paired_bootstrap",
@@ -50,7 +51,8 @@ __all__ = [
     "wilson",
 ]
 
-Verdict = Literal["better", "worse", "not distinguishable"]
+Verdict = Literal["better", "worse", "more", "less", "not distinguishable"]
+"""``more`` and ``less``: of a figure that should neither rise nor fall."""
 TRIALS = 10_000
 _CELLS = 4_000_000  # swaps drawn at a time
 
@@ -257,6 +259,21 @@ def sample_size_advice(
         raise BadInput(f"got rates {p} and {other} and correlation {correlation}, wanted 0..1, 0..1 and -1..1")
     first, second = p * (1 - p), other * (1 - other)
     return sample_size(first + second - 2 * correlation * math.sqrt(first * second), difference, power, level)
+
+
+def detectable_difference(
+    rows: int, p: float = 0.5, power: float = 0.8, *, level: float = 0.95, correlation: float = 0.5
+) -> float:
+    """The smallest difference of two systems' rates of right rows that so many rows show with that power: what
+    ``sample_size_advice`` says, asked the other way round, with the spread of the rate ``p`` for both (0.5: the widest).
+
+    Raises:
+        BadInput: no rows, a rate outside 0..1 or a correlation outside -1..1.
+    """
+    if rows < 1 or not (0 <= p <= 1 and -1 <= correlation <= 1 and 0 < power < 1):
+        raise BadInput(f"got {rows} rows, rate {p}, power {power} and correlation {correlation}")
+    z = two_sided_z(level) + NormalDist().inv_cdf(power)
+    return min(1.0, z * math.sqrt(2 * p * (1 - p) * (1 - correlation) / rows))
 
 
 def verdict_of(gain: float, p_value: float, level: float) -> Verdict:

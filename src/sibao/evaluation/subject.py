@@ -26,8 +26,9 @@ _AREAS = {"translation": "translation", "qa": "question-answering", "summarizati
 
 @dataclass(frozen=True)
 class Subject:
-    """The rows: those of a ``suite`` (``data`` is the digest of its files), or of ``files`` for a ``task`` (``to``: the
-    language translated into). ``limit`` is None for all rows. ``asked`` holds what was out of the ordinary in the asking."""
+    """The rows: those of a ``suite``, or of ``files`` for a ``task`` (``to``: the language translated into); ``data`` is the
+    digest of the suite's files, or of the task's rows. ``limit`` is None for all rows. ``asked`` holds what was out of the
+    ordinary in the asking."""
 
     suite: str = ""
     task: str = ""
@@ -62,10 +63,11 @@ def subject_of(recipe: Mapping[str, Any]) -> Subject:
     """The subject of a run, from the recipe that the store keeps."""
     suite, data = str(recipe.get("suite") or ""), recipe.get("data")
     files = tuple(str(file) for file in data) if isinstance(data, list) else ()
+    digest = str(recipe.get("digest") or "") if files else str(data or "")
     asked = {key: recipe[key] for key in ASKED if key in recipe and recipe[key] != _PLAIN.get(key)}
     limit = recipe.get("limit")
     return Subject(
-        suite=suite, task=str(recipe.get("task") or ""), data="" if files else str(data or ""), files=files,
+        suite=suite, task=str(recipe.get("task") or ""), data=digest, files=files,
         to=str(recipe.get("to") or ""), split=str(recipe.get("split") or ""),
         limit=limit if isinstance(limit, int) else None, asked=asked,
     )  # fmt: skip
@@ -73,9 +75,12 @@ def subject_of(recipe: Mapping[str, Any]) -> Subject:
 
 def other_rows(first: Subject, second: Subject) -> str:
     """Why two runs were not on the same rows; empty where nothing in their recipes says so."""
+    data = [subject.data or _names(subject) for subject in (first, second)]
+    if first.files and second.files and (first.limit != second.limit or not (first.data and second.data)):
+        data = [_names(subject) for subject in (first, second)]  # the first rows of one file: paired as far as both go
     for what, a, b in (
         ("suite or task", first.name, second.name),
-        ("data", first.data or _names(first), second.data or _names(second)),
+        ("data", *data),
         ("split", first.split, second.split),
         ("language translated into", first.to, second.to),
     ):

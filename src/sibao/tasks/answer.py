@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sibao.core.errors import DataError
-from sibao.core.types import Message, Row
+from sibao.core.types import Language, Message, Row
 from sibao.tasks.base import Example, Target, Task, check_text, text_field, user
 from sibao.text.language import detect
 from sibao.text.split import sentences
@@ -64,6 +65,10 @@ class Answer(Task[Inputs]):
 
     def kind(self, inputs: Inputs) -> str:
         return "question_answering"
+
+    def language(self, inputs: Inputs, references: Sequence[str]) -> Language:
+        """That of the passage: "NBA" and "2008" are Chinese answers where they stand in Chinese text."""
+        return detect(inputs.context)
 
     def target(self, inputs: Inputs, value: Target) -> str:
         return super().target(inputs, value or UNANSWERABLE[detect(inputs.context)])

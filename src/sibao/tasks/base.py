@@ -7,13 +7,14 @@ them can disagree. A task knows no model and no tokenizer; ``tasks.long`` runs o
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from sibao.core.errors import DataError, UnknownName
 from sibao.core.names import load_module, module_names
 from sibao.core.types import FinishReason, Language, Message, Row, Usage
+from sibao.text.language import detect
 
 PACKAGE = "sibao.tasks"
 NOT_TASKS = frozenset({"forms", "long"})
@@ -128,6 +129,10 @@ class Task(ABC, Generic[InputsT]):
         except TypeError as fault:  # a required field was left out
             missing = next((n for n in known if n not in values), "")
             raise DataError("missing", field=missing, hint=f"{self.name} needs it") from fault
+
+    def language(self, inputs: InputsT, references: Sequence[str]) -> Language:
+        """The language that answers are in, by whose rules they are scored."""
+        return detect(" ".join(references) or str(inputs))
 
     def target(self, inputs: InputsT, value: Target) -> str:
         """The text the model should write, as trained on."""

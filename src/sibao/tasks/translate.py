@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,6 +71,10 @@ class Translate(Task[Inputs]):
             if value is None:
                 raise DataError("missing, a row to train on needs both sides", field=f"translation.{inputs.to}")
         return [(inputs, self.target(inputs, value)) for inputs, value in pairs if value is not None]
+
+    def language(self, inputs: Inputs, references: Sequence[str]) -> Language:
+        """The one translated into."""
+        return _language(inputs.to)
 
     def messages(self, inputs: Inputs) -> list[Message]:
         return user(PROMPT[inputs.source].format(text=inputs.text))

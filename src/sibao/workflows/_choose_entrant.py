@@ -16,18 +16,12 @@ from sibao.core.errors import BadInput
 from sibao.core.prices import Price
 from sibao.core.types import Completion, Delta, GenerateOptions, Head, Model, Prompt, SourceForm, Usage
 from sibao.evaluation import harness
+from sibao.evaluation.budget import Purse
 from sibao.tasks.base import Task
 from sibao.workflows._models import Opened
 from sibao.workflows.jobs import has_template
 
 RACE = "this race"
-
-
-@dataclass
-class Purse:
-    """Money that all candidates share; None: no limit."""
-
-    left: float | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +89,8 @@ class Entrant:
         self.opened, self.price, self.work = opened, price, work
         self.done: dict[int, harness.Answered] = {}
         self.model: Any = opened.model if isinstance(opened.model, Head) else Listener(opened.model)
+        # Below what keeps answers: a time must be of now and of this machine, and of one request alone.
+        self.alone: Any = self.model if opened.meter is None else Listener(opened.meter)
         self.single: list[tuple[float, float, int]] = []  # seconds, seconds to the first token, tokens written
         self.joules, self.energy_rows = 0.0, 0
         self.energy: Energy | None = None
@@ -103,7 +99,7 @@ class Entrant:
     def reply(self, rows: Sequence[int]) -> Reply:
         """The answers to rows, as the race wants them."""
         refused = 0 if self.opened.meter is None else self.opened.meter.refused
-        self._ask([row for row in rows if row not in self.done], self.work.batch)
+        self._ask([row for row in rows if row not in self.done], self.work.batch, self.model)
         answered = [self.done[row] for row in rows]
         spent = 0.0 if self.opened.meter is None else self.opened.meter.spent
         cost, self._told = spent - self._told, spent
@@ -111,31 +107,27 @@ class Entrant:
         return Reply(self.work.values(answered), _tokens(answered), cost, stopped)
 
     def probe(self, rows: Sequence[int]) -> None:
-        """Answer some rows one at a time, as a single user would wait for them."""
+        """Answer some rows one at a time, as a single user would wait for them; asked anew, whatever was kept."""
         for row in rows:
-            heard = len(self.model.heard) if isinstance(self.model, Listener) else 0
-            self._ask([row], 1)
+            heard = len(self.alone.heard) if isinstance(self.alone, Listener) else 0
+            self._ask([row], 1, self.alone)
             result = self.done[row].result
             if result is None:
                 continue
-            calls = self.model.heard[heard:] if isinstance(self.model, Listener) else []
+            calls = self.alone.heard[heard:] if isinstance(self.alone, Listener) else []
             seconds = sum(c.seconds for c in calls) if calls else result.seconds
             first = calls[0].first_token_seconds if calls else seconds
             self.single.append((seconds, first, result.usage.completion_tokens))
 
-    def _ask(self, rows: list[int], batch: int) -> None:
+    def _ask(self, rows: list[int], batch: int, model: Any) -> None:
         if not rows:
             return
-        meter, kept, purse = self.opened.meter, self.opened.kept, self.work.purse
-        if meter is not None:
-            meter.max_cost = None if purse.left is None else meter.spent + purse.left
-        before, found = (0.0 if meter is None else meter.spent), (0 if kept is None else kept.kept)
+        kept = self.opened.kept
+        found = 0 if kept is None else kept.kept
         with EnergyMeter() as energy:
             todo = [self.work.items[row] for row in rows]
-            answered = harness.answer(self.work.task, self.model, todo, self.work.options, batch=batch)
+            answered = harness.answer(self.work.task, model, todo, self.work.options, batch=batch)
         self.done |= dict(zip(rows, answered, strict=True))
-        if purse.left is not None and meter is not None:
-            purse.left -= meter.spent - before
         if kept is None or kept.kept == found:  # an answer from the store takes no energy
             self.joules += energy.energy.joules
             self.energy_rows += len(rows)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import cast
 
 from sibao.choosing.need import Need, NeedTask, classify
 from sibao.core.config import settings
-from sibao.core.errors import DataError
 from sibao.core.types import Language, Row
-from sibao.evaluation import harness
 from sibao.tasks.base import load_task
 from sibao.text.language import detect
 from sibao.workflows.evaluate import read_data
@@ -51,19 +49,3 @@ def language_of(need: str, wanted: Sequence[str]) -> Language:
     if len(wanted) == 1:
         return cast(Language, wanted[0])
     return detect(need) if need else "en"
-
-
-def items_of(task: Any, rows: Numbered, to: str | None) -> list[harness.Item]:
-    """The rows as the task reads them.
-
-    Raises:
-        DataError: by file, line and field. BadInput: a row without a target.
-    """
-    options = {"to": to} if to and task.name == "translate" else {}
-    found: list[harness.Item] = []
-    for number, (file, line, row) in enumerate(rows):
-        try:
-            found += harness.items(task, [(number, row)], **options)
-        except DataError as error:
-            raise DataError(error.message, file=file, line=line, field=error.field, hint=error.hint) from None
-    return found

@@ -9,14 +9,14 @@ from datetime import date
 from sibao.choosing.cells import Cells
 from sibao.choosing.limits import Exclusion, check
 from sibao.choosing.race import race, row_order
-from sibao.choosing.race_result import RaceResult
+from sibao.choosing.race_result import Lane, RaceResult
 from sibao.core.errors import BadInput, SibaoError
 from sibao.core.progress import progress
 from sibao.providers.load import local_name
 from sibao.workflows._choose_ask import LEVEL, PROBE, Ask, Watch, unwatched
 from sibao.workflows._choose_cells import Candidate, closed, refuse_crowd
 from sibao.workflows._choose_entrant import RACE, Entrant, Work, quality_cell
-from sibao.workflows._models import Opening, open_model, price_of
+from sibao.workflows._models import FREE, Opening, open_model, price_of
 
 
 @dataclass
@@ -41,6 +41,8 @@ class Lineup:
                 self.watch("open", candidate.label, place, len(candidates))
                 self._take(candidate, first)
         result = self._race(quiet) if len(self.table) > 1 else None
+        for lane in [] if result is None else result.lanes:
+            self._drop_silent(lane)
         for name in self.table:
             self.table[name] = self._measured(name, result, today)
         return result
@@ -69,12 +71,26 @@ class Lineup:
             self.others[name] = self.table.pop(name)
             self.excluded += out
 
+    def _drop_silent(self, lane: Lane) -> None:
+        """Who failed on most rows is out: a row without an answer is no bet of the race, so that it could not lose there."""
+        name, meter = lane.name, self.entrants[lane.name].opened.meter
+        if 2 * lane.missing <= lane.asked or (meter is not None and meter.refused):
+            return
+        why = f"{lane.missing} of {lane.asked} rows failed: {self.entrants[name].why_missing()}"
+        self.others[name] = self.table.pop(name)
+        self.excluded.append(Exclusion(name, "answers", "an answer to most rows", why, RACE))
+
     def _open(self, candidate: Candidate) -> list[Exclusion]:
         price = candidate.price or price_of(candidate.name)
         if price is None and self.ask.plan.max_cost is not None and not self.ask.limits.allow_unknown:
             return [Exclusion(candidate.label, "max-cost", "a price", "", "catalogue")]
+        currency = self.ask.limits.currency
+        if price is not None and self.ask.plan.max_cost is not None and price.abroad(currency):
+            why = f"a price in {currency}", f"a price in {price.currency}", price.source or "yours", price.date
+            return [Exclusion(candidate.label, "max-cost", *why)]
+        how = Opening(candidate.precision, cache=self.ask.cache, price=price or FREE, purse=self.work.purse)
         try:
-            opened = open_model(candidate.name, Opening(candidate.precision, cache=self.ask.cache, price=price))
+            opened = open_model(candidate.name, how)
         except BadInput:  # the user's own mistake: a name, or a precision that this model does not have
             raise
         except SibaoError as error:

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from sibao.core.types import Language, Score
-from sibao.evaluation.changes import Advice, MetricChange, RowChange, State, Verdict
+from sibao.evaluation.changes import Advice, MetricChange, RowChange, State
+from sibao.evaluation.statistics import Verdict
 from sibao.store.runs import Run
 
 Words = dict[Language, str]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sibao import __version__
 from sibao.core.errors import BadInput, SibaoError
 from sibao.core.prices import Price
-from sibao.core.types import Model
-from sibao.evaluation.budget import Metered, metered
+from sibao.core.types import Model, Usage
+from sibao.evaluation.budget import Metered, Purse, metered
 from sibao.evaluation.cached import Cached, cached
 from sibao.providers.load import load, local_name, place_of
 
@@ -25,7 +25,7 @@ class Opening:
 
     ``workers`` processes (``ray``: the address of a cluster) compute, each with ``threads`` threads (None: one each where
     there are workers); answers then are the same to the bit whatever their number. ``cache`` keeps answers by content.
-    ``price`` overrides the catalogue's; ``max_cost`` is in its currency.
+    ``price`` overrides the catalogue's; ``purse`` holds what all models opened with it may spend together.
     """
 
     precision: str = "auto"
@@ -34,7 +34,11 @@ class Opening:
     threads: int | None = None
     cache: bool = True
     price: Price | None = None
-    max_cost: float | None = None
+    purse: Purse | None = None
+
+    def another(self) -> Opening:
+        """For a second model of the same work: the price that was given is the first one's."""
+        return replace(self, price=None)
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,11 @@ class Opened:
     meter: Metered | None = None
     kept: Cached | None = None
 
+    @property
+    def usage(self) -> Usage:
+        """Tokens of all answers so far that were computed, not found."""
+        return Usage() if self.meter is None else self.meter.usage
+
     def close(self) -> None:
         """End what computes for it."""
         if hasattr(self.bare, "close"):
@@ -57,20 +66,21 @@ def open_model(name: str, how: Opening | None = None) -> Opened:
     """The model of that name, ready to be measured.
 
     Raises:
-        BadInput: a cost limit for a model whose price nobody knows, or workers for a hosted model; see ``providers.load``.
+        BadInput: a cost limit for a model whose price nobody knows or is in another currency, or workers for a hosted model;
+            see ``providers.load``.
     """
     how = how or Opening()
     price = how.price or price_of(name)
-    if how.max_cost is not None and price is None:
+    if how.purse is not None and how.purse.limit is not None and price is None:
         raise BadInput(
-            f"nobody has said what {name} costs, so {how.max_cost} cannot be kept to",
+            f"nobody has said what {name} costs, so {how.purse.limit} cannot be kept to",
             hint="give --price IN,OUT (for a million tokens), or an entry in catalogue.toml",
         )
     bare = _bare(name, how)
     identity = identity_of(name, how.precision)
     if not isinstance(bare, Model):
         return Opened(bare, bare, identity)  # a head: it classifies or points, and writes nothing that could be kept
-    meter = metered(bare, price or FREE, how.max_cost)
+    meter = metered(bare, price or FREE, how.purse)
     kept = cached(meter, identity) if how.cache else None
     return Opened(kept or meter, bare, identity, meter, kept)  # type: ignore[arg-type]
 

@@ -19,6 +19,7 @@ class Speed(Json):
     peak_memory_bytes: int = Field(description="Most memory held at once.")
     joules: float = Field(description="Energy used.")
     energy: str = Field(description="`measured` or `estimated`.")
+    kept: int = Field(description="Answers found in the store, which took nothing.")
 
 
 class Comparison(Json):
@@ -28,8 +29,10 @@ class Comparison(Json):
     low: float | None = Field(description="Lower end of the difference's interval.")
     high: float | None = Field(description="Upper end.")
     level: float = Field(description="Confidence of the interval.")
-    p_value: float | None = Field(description="How likely so large a difference is by luck alone.")
-    verdict: str = Field(description="`better`, `worse` or `not distinguishable`.")
+    p_value: float | None = Field(
+        description="How likely so large a difference is by luck alone, by Holm over the table."
+    )
+    verdict: str = Field(description="`better`, `worse`, `more`, `less` or `not distinguishable`.")
     test: str = Field(description="The test.")
     n: int = Field(description="Rows.")
 
@@ -66,9 +69,9 @@ class SuitesRunOut(Head):
 
 
 class SuitePreview(Json):
-    """What a suite would cost."""
+    """What a suite, or a task on the user's rows, would cost."""
 
-    suite: str = Field(description="The suite.")
+    suite: str = Field(description="The suite, or the task.")
     rows: int = Field(description="Rows in all.")
     pilot: int = Field(description="Rows asked already; their answers are kept.")
     low: float = Field(description="Lower end of the cost of all rows.")
@@ -78,12 +81,15 @@ class SuitePreview(Json):
     currency: str = Field(description="Of the price.")
     prompt_tokens: int = Field(description="Tokens expected to be read.")
     completion_tokens: int = Field(description="Tokens expected to be written.")
+    shows: float = Field(
+        description="The smallest difference of two models' rates that so many rows show 4 times in 5."
+    )
 
 
 class PreviewOut(Head):
-    """`evaluate --suite --preview`."""
+    """`evaluate --preview`."""
 
-    preview: list[SuitePreview] = Field(description="One for each suite.")
+    preview: list[SuitePreview] = Field(description="One for each suite, or one for the task.")
 
 
 class ListedSuite(Json):

@@ -21,14 +21,10 @@ def evaluate_task_suite(
     opened: Opened, run: str, suite: TaskSuite, rows: Rows, batch: int, quiet: bool
 ) -> EvaluationResult:
     """Scores of a model on such a suite; a group's (a direction, say) are reported by themselves."""
-    task, wanted = load_task(suite.task), suite.task_rows(rows)
-    todo = [_item(task, number, row) for number, row in enumerate(wanted)]
-    if (
-        len(suite.languages) == 1 and suite.area != "translation"
-    ):  # an English name in a Chinese suite is a Chinese answer
-        todo = [replace(item, language=suite.languages[0]) for item in todo]
+    task, wanted, todo = load_task(suite.task), suite.task_rows(rows), task_items(suite, rows)
     title = f"{suite.name} · {opened.model.name}"
-    answers, speed = measured(suite.task, opened.model, todo, None, batch, quiet, title)
+    answers, speed = measured(suite.task, opened, todo, None, batch, quiet, title)
+    harness.refuse_silence(answers)
     groups = list(dict.fromkeys(row.group for row in wanted))
     scored: list[harness.Scored] = []
     for group in groups:
@@ -37,6 +33,21 @@ def evaluate_task_suite(
         scored += [_named(one, group) for one in found] if len(groups) > 1 else found
     stored_rows.add_rows(run, stored(answers, scored))
     return EvaluationResult(run, opened.model.name, suite.name, [s for g in scored for s in g.scores], speed, answers)
+
+
+def task_items(suite: TaskSuite, rows: Rows) -> list[harness.Item]:
+    """The rows of such a suite as its task reads them.
+
+    Raises:
+        DataError: by file, line and field.
+    """
+    task = load_task(suite.task)
+    todo = [_item(task, number, row) for number, row in enumerate(suite.task_rows(rows))]
+    if (
+        len(suite.languages) == 1 and suite.area != "translation"
+    ):  # an English name in a Chinese suite is a Chinese answer
+        todo = [replace(item, language=suite.languages[0]) for item in todo]
+    return todo
 
 
 def task_setting(suite: TaskSuite, model: Model, shots: int | None, chat: str, seed: int) -> Setting:

@@ -30,7 +30,7 @@ def score_table(title: str, scores: Sequence[Score]) -> Table:
 def comparison_table(title: str, comparison: Mapping[str, Comparison]) -> Table:
     """One line for each score: the difference, its interval, p, and what follows from it."""
     table = Table(title=title, title_justify="left")
-    for name in ("score", "difference", "95 % interval", "p", "verdict"):
+    for name in ("score", "difference", "95 % interval", "p (Holm)", "verdict"):
         table.add_column(name, justify="left" if name in ("score", "verdict") else "right", overflow="fold")
     for name, c in comparison.items():
         interval = f"{number(c.low)} … {number(c.high)}"

@@ -11,15 +11,17 @@ from sibao.choosing.need import Need
 from sibao.choosing.pick import Pick, choose_pick
 from sibao.core.errors import BadInput, SibaoError
 from sibao.core.types import GenerateOptions, Language
+from sibao.evaluation.budget import Purse
 from sibao.store import runs
 from sibao.tasks.base import load_task
 from sibao.workflows._choose_ask import LEVEL, RACED_ON, Ask, Watch, unwatched
 from sibao.workflows._choose_cells import limited, suggestions
-from sibao.workflows._choose_entrant import Purse, Work
+from sibao.workflows._choose_entrant import Work
 from sibao.workflows._choose_record import record
 from sibao.workflows._choose_result import Choice
-from sibao.workflows._choose_rows import items_of, language_of, need_of, read_rows
+from sibao.workflows._choose_rows import language_of, need_of, read_rows
 from sibao.workflows._choose_run import Lineup
+from sibao.workflows.evaluate import items_of
 
 
 def choose(ask: Ask, *, quiet: bool = False, today: date | None = None, watch: Watch = unwatched) -> Choice:
@@ -38,7 +40,8 @@ def choose(ask: Ask, *, quiet: bool = False, today: date | None = None, watch: W
     task = load_task(need.task)
     options = None if ask.max_tokens is None else GenerateOptions(max_tokens=ask.max_tokens)
     metric = ask.metric or RACED_ON.get(task.name, task.metrics[0])
-    work = Work(task, items_of(task, rows, ask.to or need.to), metric, options, ask.batch, Purse(ask.plan.max_cost))
+    purse = Purse(ask.plan.max_cost, ask.limits.currency)
+    work = Work(task, items_of(task, rows, ask.to or need.to), metric, options, ask.batch, purse)
     work.values([])  # refuses a metric that cannot be raced on
     ask = ask if ask.candidates else replace(ask, candidates=suggestions(known, need.task))
     return _raced(

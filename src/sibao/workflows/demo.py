@@ -16,6 +16,7 @@ from sibao.providers.load import load
 from sibao.tasks import long
 from sibao.tasks.base import load_task
 from sibao.training.recipe import parse_recipe
+from sibao.workflows._models import Opening
 from sibao.workflows._tables import scorecard_table
 from sibao.workflows.evaluate import EvaluationResult, evaluate
 from sibao.workflows.finetune import finetune
@@ -48,8 +49,9 @@ def demo(*, quiet: bool = False, model: str = "mini") -> dict[str, Any]:
     name = f"{model}+{trained.model}"
     _say(out, "\n== Measure it on 400 titles that it did not train on, before and after\n")
     result = evaluate(
-        name, task="generate", data=[str(SAMPLES / "csl_category.test.jsonl")], compare=model, max_tokens=8, quiet=quiet
-    )
+        name, task="generate", data=[str(SAMPLES / "csl_category.test.jsonl")], compare=model, max_tokens=8,
+        how=Opening(cache=False), quiet=quiet,
+    )  # fmt: skip
     if out is not None:
         Console(file=out).print(result.render())
         Console(file=out).print(scorecard_table(_scorecard(name, result, trained.joules)))

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sibao.core.energy import Energy, EnergyMeter
 from sibao.core.errors import BadInput, DataError, SibaoError
 from sibao.core.progress import progress
 from sibao.core.system import peak_memory_bytes
-from sibao.core.types import GenerateOptions, Model, Score
+from sibao.core.types import GenerateOptions, Score, Usage
 from sibao.evaluation import harness, likelihood
+from sibao.evaluation.multiple import together
 from sibao.evaluation.sample import Outcome
 from sibao.evaluation.statistics import Comparison
+from sibao.metrics.perplexity import Likelihood
 from sibao.store import rows as stored_rows
 from sibao.store import runs
 from sibao.tasks.base import load_task
 from sibao.text.media import beside
 from sibao.text.readers import expand, read_numbered
-from sibao.text.rows import text_of
+from sibao.text.rows import SEEN, text_of
 from sibao.workflows._judging import Bench, JudgeAsk, compare_verdicts, open_bench
-from sibao.workflows._models import Opening, open_model
+from sibao.workflows._models import Opened, Opening, open_model
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -34,7 +39,7 @@ PERPLEXITY = "perplexity"
 
 @dataclass(frozen=True)
 class Speed:
-    """What the evaluation took. Tokens per second count prompt and answer apart from each other's time."""
+    """What the evaluation took: of the answers that were computed, not of the ``kept`` ones, which the store had."""
 
     seconds: float
     prompt_tokens: int
@@ -43,12 +48,23 @@ class Speed:
     peak_memory_bytes: int
     joules: float
     energy: str
+    kept: int = 0
 
     @classmethod
-    def of(cls, seconds: float, read: int, written: int, energy: Energy, *, counted: int | None = None) -> Speed:
+    def of(
+        cls, seconds: float, read: int, written: int, energy: Energy, *, counted: int | None = None, kept: int = 0
+    ) -> Speed:
         """From tokens read and written; ``counted`` of them (the written ones) are those of the rate."""
         rate = (written if counted is None else counted) / seconds if seconds else math.nan
-        return cls(seconds, read, written, rate, peak_memory_bytes(), energy.joules, energy.kind)
+        return cls(seconds, read, written, rate, peak_memory_bytes(), energy.joules, energy.kind, kept)
+
+    def render(self) -> str:
+        """In a line."""
+        kept = f", {self.kept} answers kept from before" if self.kept else ""
+        took = f"{self.seconds:.1f} s, {self.tokens_per_second:.0f} tokens/s{kept}"
+        return (
+            f"{took}, peak memory {self.peak_memory_bytes / 2**20:.0f} MiB, {self.joules / 3600:.2f} Wh ({self.energy})"
+        )
 
 
 @dataclass(frozen=True)
@@ -92,10 +108,7 @@ class EvaluationResult:
         if self.baseline:
             parts.append(score_table(f"baseline {self.baseline}", self.baseline_scores))
             parts.append(comparison_table(f"{self.model} against {self.baseline}, same rows", self.comparison))
-        speed = self.speed
-        memory, energy = speed.peak_memory_bytes / 2**20, speed.joules / 3600
-        took = f"{speed.seconds:.1f} s, {speed.tokens_per_second:.0f} tokens/s, peak memory {memory:.0f} MiB"
-        return Group(*parts, Text(f"{took}, {energy:.2f} Wh ({speed.energy})"))
+        return Group(*parts, Text(self.speed.render()))
 
 
 def evaluate(
@@ -120,31 +133,29 @@ def evaluate(
         to: for translate, the target language.
         limit: at most so many rows, the first ones.
         precision: of the model's weights in memory; the other model is read as it is.
-        how: price, limit of cost and workers of each model (nothing is kept: the rows are asked anew).
+        how: price (of ``model``), the purse of all models, workers, and whether answers are kept and found again.
         judge: another model that reads each answer by a rubric; with ``compare``, both models' answers in both orders.
 
     Raises:
-        DataError: rows the task cannot read. BadInput: no rows, or a model that cannot do it.
+        DataError: rows the task cannot read. BadInput: no rows, a model that cannot do it, or none that was answered.
+        ProviderError: the key is refused.
     """
     rows = read_data(data, limit)
     bench = None if judge is None else open_bench(judge, task, how)
-    how = replace(how or Opening(), cache=False, precision="auto")
+    how = replace(how or Opening(), precision="auto")
     opened = open_model(model, replace(how, precision=precision))
     asked: dict[str, Any] = {
-        "task": task,
-        "data": data,
-        "to": to,
-        "limit": limit,
-        "compare": compare,
-        "precision": precision,
-    }
+        "task": task, "data": data, "to": to, "limit": limit, "compare": compare, "precision": precision,
+        "digest": digest(rows),
+    }  # fmt: skip
     asked |= {} if judge is None else {"judge": judge.__dict__}
     run = runs.create_run("evaluate", model, asked)
     try:
         if task == PERPLEXITY:
-            result = _perplexity(run, opened.model, [text_of(row, file=f, line=n) for f, n, row in rows], quiet)
+            result = _perplexity(run, opened, [text_of(row, file=f, line=n) for f, n, row in rows], compare, how, quiet)
         else:
-            result = _task(run, opened.model, task, rows, to, max_tokens, batch, compare, how, bench, quiet)
+            result = _task(run, opened, task, rows, to, max_tokens, batch, compare, how, bench, quiet)
+        result = replace(result, scores=[_signed(s, asked["digest"]) for s in result.scores])
     except BaseException as error:
         runs.finish_run(run, "failed", message=error.message if isinstance(error, SibaoError) else repr(error))
         raise
@@ -176,36 +187,73 @@ def read_data(data: Sequence[str], limit: int | None) -> list[tuple[str, int, di
     return found
 
 
-def _items(task: Any, rows: list[tuple[str, int, dict[str, Any]]], to: str | None) -> list[harness.Item]:
-    options = {"to": to} if to else {}
-    out = []
+def digest(rows: Sequence[tuple[str, int, dict[str, Any]]]) -> str:
+    """Eight digits of the SHA-256 of rows, wherever they stand: which rows a figure is of."""
+    plain = [{k: _named(v) if k in SEEN else v for k, v in row.items()} for _, _, row in rows]
+    whole = json.dumps(plain, ensure_ascii=False, sort_keys=True, default=str)
+    return hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+
+
+def _named(pictures: Any) -> Any:
+    """Pictures by their file names, without the folders."""
+    if isinstance(pictures, list):
+        return [_named(one) for one in pictures]
+    return Path(pictures).name if isinstance(pictures, str) and not pictures.startswith("data:") else pictures
+
+
+def _signed(score: Score, rows: str) -> Score:
+    return replace(score, signature=f"data:{rows}|{score.signature}")
+
+
+def items_of(task: Any, rows: Sequence[tuple[str, int, dict[str, Any]]], to: str | None) -> list[harness.Item]:
+    """Rows as a task reads them; ``to``: the language translated into.
+
+    Raises:
+        DataError: by file, line and field. BadInput: a row without a target.
+    """
+    options = {"to": to} if to and task.name == "translate" else {}
+    found: list[harness.Item] = []
     for number, (file, line, row) in enumerate(rows):
         try:
-            out += harness.items(task, [(number, row)], **options)
+            found += harness.items(task, [(number, row)], **options)
         except DataError as error:
             raise DataError(error.message, file=file, line=line, field=error.field, hint=error.hint) from None
-    return out
+    return found
 
 
 def measured(
-    name: str, loaded: Model, todo: list[harness.Item], max_tokens: int | None, batch: int, quiet: bool, title: str
+    name: str, opened: Opened, todo: list[harness.Item], max_tokens: int | None, batch: int, quiet: bool, title: str
 ) -> tuple[list[harness.Answered], Speed]:
-    """Answers of a model with what they took."""
-    begun = time.perf_counter()
+    """Answers of a model with what they took.
+
+    Raises:
+        ProviderError: the key is refused.
+    """
+    begun, before, found = time.perf_counter(), opened.usage, opened.kept.kept if opened.kept else 0
     options = None if max_tokens is None else GenerateOptions(max_tokens=max_tokens)
     with EnergyMeter() as meter, progress(len(todo), title, unit="row", quiet=quiet) as bar:
         answers = harness.answer(
-            load_task(name), loaded, todo, options, batch=batch, on_done=lambda _: bar.advance(), piece_tokens=None
+            load_task(name),
+            opened.model,
+            todo,
+            options,
+            batch=batch,
+            on_done=lambda _: bar.advance(),
+            piece_tokens=None,
         )
-    seconds = time.perf_counter() - begun
-    usage = [a.result.usage for a in answers if a.result is not None]
-    written = sum(u.completion_tokens for u in usage)
-    return answers, Speed.of(seconds, sum(u.prompt_tokens for u in usage), written, meter.energy)
+    seconds, after = time.perf_counter() - begun, opened.usage
+    if opened.meter is None:  # a head, whose results count for themselves
+        after = sum((a.result.usage for a in answers if a.result is not None), Usage())
+    read, written = (
+        after.prompt_tokens - before.prompt_tokens,
+        after.completion_tokens - before.completion_tokens,
+    )
+    return answers, Speed.of(seconds, read, written, meter.energy, kept=opened.kept.kept - found if opened.kept else 0)
 
 
 def _task(
     run: str,
-    loaded: Model,
+    opened: Opened,
     name: str,
     rows: list[tuple[str, int, dict[str, Any]]],
     to: str | None,
@@ -217,16 +265,18 @@ def _task(
     quiet: bool,
 ) -> EvaluationResult:
     task = load_task(name)
-    todo = _items(task, rows, to)
-    answers, speed = measured(name, loaded, todo, max_tokens, batch, quiet, f"evaluate {loaded.name}")
+    todo = items_of(task, rows, to)
+    shown = opened.model.name
+    answers, speed = measured(name, opened, todo, max_tokens, batch, quiet, f"evaluate {shown}")
+    harness.refuse_silence(answers)
     groups = harness.score(task, answers) + ([] if bench is None else [bench.verdicts(answers)])
     stored_rows.add_rows(run, stored(answers, groups))
     scores = [s for g in groups for s in g.scores]
     if baseline is None:
-        return EvaluationResult(run, loaded.name, name, scores, speed, answers)
-    against = open_model(baseline, how)
+        return EvaluationResult(run, shown, name, scores, speed, answers)
+    against = open_model(baseline, how.another())
     try:
-        second, _ = measured(name, against.model, todo, max_tokens, batch, quiet, f"evaluate {baseline}")
+        second, _ = measured(name, against, todo, max_tokens, batch, quiet, f"evaluate {baseline}")
     finally:
         against.close()
     other = [s for g in harness.score(task, second) for s in g.scores]
@@ -235,7 +285,7 @@ def _task(
         judged = bench.verdicts(second)
         other, compared = other + judged.scores, compared | compare_verdicts(groups[-1], judged)
         scores += bench.preferences(answers, second)
-    return EvaluationResult(run, loaded.name, name, scores, speed, answers, baseline, other, compared)
+    return EvaluationResult(run, shown, name, scores, speed, answers, baseline, other, together(compared))
 
 
 def stored(answers: list[harness.Answered], groups: list[harness.Scored]) -> list[stored_rows.ResultRow]:
@@ -258,10 +308,26 @@ def stored(answers: list[harness.Answered], groups: list[harness.Scored]) -> lis
     ]
 
 
-def _perplexity(run: str, loaded: Model, texts: list[str], quiet: bool) -> EvaluationResult:
-    begun = time.perf_counter()
-    with EnergyMeter() as meter, progress(len(texts), f"score {loaded.name}", unit="text", quiet=quiet) as bar:
-        found = likelihood.likelihoods(loaded, texts, bar.advance)
-    seconds, tokens = time.perf_counter() - begun, sum(f.tokens for f in found)
-    speed = Speed.of(seconds, tokens, 0, meter.energy, counted=tokens)
-    return EvaluationResult(run, loaded.name, PERPLEXITY, likelihood.scores(texts, found), speed)
+def _perplexity(
+    run: str, opened: Opened, texts: list[str], baseline: str | None, how: Opening, quiet: bool
+) -> EvaluationResult:
+    found, speed = _read(opened, texts, quiet)
+    own = EvaluationResult(run, opened.model.name, PERPLEXITY, likelihood.scores(texts, found), speed)
+    if baseline is None:
+        return own
+    against = open_model(baseline, how.another())
+    try:
+        second, _ = _read(against, texts, quiet)
+    finally:
+        against.close()
+    compared = together(likelihood.compare(texts, found, second))
+    return replace(own, baseline=baseline, baseline_scores=likelihood.scores(texts, second), comparison=compared)
+
+
+def _read(opened: Opened, texts: list[str], quiet: bool) -> tuple[list[Likelihood], Speed]:
+    begun, before, found = time.perf_counter(), opened.usage, opened.kept.kept if opened.kept else 0
+    with EnergyMeter() as meter, progress(len(texts), f"score {opened.model.name}", unit="text", quiet=quiet) as bar:
+        read = likelihood.likelihoods(opened.model, texts, bar.advance)
+    tokens = opened.usage.prompt_tokens - before.prompt_tokens
+    kept = opened.kept.kept - found if opened.kept else 0
+    return read, Speed.of(time.perf_counter() - begun, tokens, 0, meter.energy, counted=tokens, kept=kept)

@@ -23,10 +23,11 @@ from sibao.evaluation.suite_index import load_suite
 from sibao.evaluation.writing import WritingSuite
 from sibao.store import rows as stored_rows
 from sibao.store import runs
+from sibao.tasks.base import load_task
 from sibao.workflows._models import Opened, Opening, open_model
+from sibao.workflows._preview import preview_items, preview_samples
 from sibao.workflows._shots import fitting
-from sibao.workflows._suite_preview import preview_samples
-from sibao.workflows._suite_tasks import evaluate_task_suite, task_setting
+from sibao.workflows._suite_tasks import evaluate_task_suite, task_items, task_setting
 from sibao.workflows.compare import compare_runs
 from sibao.workflows.evaluate import EvaluationResult, Speed
 from sibao.workflows.jobs import has_template
@@ -69,7 +70,7 @@ def evaluate_suites(
             kept to. ProviderError: only where every row failed.
     """
     asked = asked or SuiteAsk()
-    prepared = [_prepare(load_suite(name), asked) for name in dict.fromkeys(suites)]
+    prepared = [prepare(load_suite(name), asked) for name in dict.fromkeys(suites)]
     opened = open_model(model, how)
     try:
         results = []
@@ -87,29 +88,33 @@ def preview_suites(
     """What ``evaluate_suites`` would cost: (suite, preview) for each.
 
     Raises:
-        BadInput: a suite that runs through a task, whose calls depend on the answers; a price that nobody knows.
+        BadInput: a price that nobody knows.
     """
     asked = asked or SuiteAsk()
-    prepared = [_prepare(load_suite(name), asked) for name in dict.fromkeys(suites)]
+    prepared = [prepare(load_suite(name), asked) for name in dict.fromkeys(suites)]
     opened = open_model(model, how)
     try:
         found = []
         for one in prepared:
+            setting = _setting(one, asked, opened.model)
+            if isinstance(one.suite, TaskSuite):
+                task, todo = load_task(one.suite.task), task_items(one.suite, one.rows)
+                found.append((one.suite.name, preview_items(opened, task, todo)))
+                continue
             suite = _varied(one.suite, "", asked.seed)
             with sandbox.permission(asked.run_code):
-                samples = suite.samples(one.rows, _setting(one, asked, opened.model))
-                found.append((suite.name, preview_samples(opened, suite, samples)))
+                found.append((suite.name, preview_samples(opened, suite, suite.samples(one.rows, setting))))
         return found
     finally:
         opened.close()
 
 
 def against(one: EvaluationResult, other: EvaluationResult) -> EvaluationResult:
-    """A result with another model's on the same rows as its baseline, compared as ``sibao compare`` does."""
+    """A result with another model's on the same rows as its baseline, compared as ``sibao compare`` does: p-values by Holm over
+    all metrics, verdicts by what each metric says is better."""
     metrics = compare_runs(other.run, one.run).metrics
-    return replace(
-        one, baseline=other.model, baseline_scores=other.scores, comparison={m.metric: m.comparison for m in metrics}
-    )
+    found = {m.metric: replace(m.comparison, p_value=m.adjusted, verdict=m.verdict) for m in metrics}
+    return replace(one, baseline=other.model, baseline_scores=other.scores, comparison=found)
 
 
 @dataclass(frozen=True)
@@ -121,8 +126,22 @@ class Prepared:
     place: places.Place
     digest: str
 
+    def recipe(self, asked: SuiteAsk, precision: str, identity: str, variant: str = "") -> dict[str, Any]:
+        """What a run is made from, as far as it is known before the model is opened: two runs of the same are the same."""
+        as_published = asked.shots is None and asked.chat == "auto"
+        return {
+            "suite": self.suite.name, "data": self.digest, "sample": self.place.sample, "split": self.rows.split,
+            "limit": asked.limit, "seed": asked.seed, "perturb": variant, "precision": precision, "identity": identity,
+            "as_published": as_published,
+        }  # fmt: skip
 
-def _prepare(suite: Suite, asked: SuiteAsk) -> Prepared:
+
+def prepare(suite: Suite, asked: SuiteAsk) -> Prepared:
+    """The rows of a suite that will be asked.
+
+    Raises:
+        BadInput, DataError: files that are missing or broken; a suite that cannot be perturbed. UnknownName: a perturbation.
+    """
     place = places.find(suite.folder, suite.files, asked.path)
     rows = suite.read(place)
     if not rows.test:
@@ -142,9 +161,7 @@ def _run(
     suite = one.suite
     setting = _setting(one, asked, opened.model)
     recipe = {
-        "suite": suite.name, "data": one.digest, "sample": one.place.sample, "split": one.rows.split,
-        "shots": setting.shots, "chat": setting.chat, "limit": asked.limit, "seed": asked.seed, "perturb": variant,
-        "precision": how.precision,
+        **one.recipe(asked, how.precision, opened.identity, variant), "shots": setting.shots, "chat": setting.chat,
     }  # fmt: skip
     run = runs.create_run("evaluate", name, recipe)
     try:
@@ -164,7 +181,7 @@ def _run(
 
 def _varied(suite: Suite, variant: str, seed: int) -> RequestSuite:
     if not isinstance(suite, RequestSuite):
-        raise BadInput(f"{suite.name} cannot be asked: it is neither requests nor a task")
+        raise BadInput(f"{suite.name} is asked as a task, whose rows are not changed", hint="leave out --perturb")
     return perturb(suite, variant, seed) if variant else suite
 
 
@@ -191,7 +208,7 @@ def _ask(
     begun = time.perf_counter()
     with sandbox.permission(asked.run_code):
         samples = suite.samples(rows, setting)
-        before = _tokens(opened)
+        before, found = _tokens(opened), opened.kept.kept if opened.kept else 0
         with (
             EnergyMeter() as meter,
             progress(len(samples), f"{suite.name} · {opened.model.name}", unit="row", quiet=quiet) as bar,
@@ -199,7 +216,8 @@ def _ask(
             outcomes = ask(opened.model, samples, judge=suite.judge, batch=asked.batch, on_done=lambda _: bar.advance())
     refuse_nothing(outcomes)
     seconds, after = time.perf_counter() - begun, _tokens(opened)
-    speed = Speed.of(seconds, after[0] - before[0], after[1] - before[1], meter.energy)
+    kept = opened.kept.kept - found if opened.kept else 0
+    speed = Speed.of(seconds, after[0] - before[0], after[1] - before[1], meter.energy, kept=kept)
     stored_rows.add_rows(run, [_stored(number, outcome) for number, outcome in enumerate(outcomes)])
     explained = explain(opened, samples) if asked.explain else {}
     return EvaluationResult(

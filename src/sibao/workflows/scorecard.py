@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from sibao.core.api_energy import SOURCE as API_SOURCE
 from sibao.core.api_energy import api_energy
@@ -15,9 +16,9 @@ from sibao.evaluation.suite import Suite
 from sibao.evaluation.suite_index import load_suite
 from sibao.store.runs import Run, list_runs, scores_of
 from sibao.workflows._model_facts import Facts, facts_of
-from sibao.workflows._models import Opened, Opening, open_model
+from sibao.workflows._models import Opened, Opening, identity_of, open_model
 from sibao.workflows._speed import Figure, Measured, measure_speed
-from sibao.workflows.evaluate_suites import SuiteAsk, evaluate_suites
+from sibao.workflows.evaluate_suites import SuiteAsk, evaluate_suites, prepare
 
 DEFAULT = (
     "wikitext2", "csl_category", "mmlu", "truthfulqa", "tatoeba", "squad", "cmrc2018", "csl_title", "scitldr",
@@ -46,14 +47,15 @@ def scorecard(model: str, asked: CardAsk | None = None, *, quiet: bool = False) 
         UnknownName: a suite. BadInput: a suite whose files are not here, where it was named.
     """
     asked = asked or CardAsk()
-    suites = [load_suite(name) for name in asked.suites or _at_hand(asked)]
-    missing = [s for s in suites if asked.fresh or _stored(model, s, asked) is None]
+    ask, identity = SuiteAsk(path=asked.path, limit=asked.limit), identity_of(model, asked.precision)
+    suites = {name: load_suite(name) for name in dict.fromkeys(asked.suites or _at_hand(asked))}
+    recipes = {name: prepare(s, ask).recipe(ask, asked.precision, identity) for name, s in suites.items()}
+    missing = [name for name in suites if asked.fresh or _stored(model, recipes[name]) is None]
     if missing:
-        ask = SuiteAsk(path=asked.path, limit=asked.limit)
-        evaluate_suites(model, [s.name for s in missing], ask, Opening(asked.precision), quiet=quiet)
+        evaluate_suites(model, missing, ask, Opening(asked.precision), quiet=quiet)
     cells: list[Cell] = []
-    for suite in suites:
-        run = _stored(model, suite, asked)
+    for name, suite in suites.items():
+        run = _stored(model, recipes[name])
         if run is not None:
             cells += cells_of(
                 suite.name, scores_of(run.id), about_suite(suite), run.id, day(run.finished or run.started)
@@ -77,12 +79,10 @@ def _at_hand(asked: CardAsk) -> list[str]:
     return found
 
 
-def _stored(model: str, suite: Suite, asked: CardAsk) -> Run | None:
-    """The newest finished run of a suite on a model, asked the same way."""
+def _stored(model: str, recipe: dict[str, Any]) -> Run | None:
+    """The newest finished run of that recipe: of these weights, rows, precision and way of asking."""
     for run in list_runs("evaluate", model=model, status="done"):
-        recipe = run.recipe
-        same = (recipe.get("suite"), recipe.get("precision", "auto"), recipe.get("perturb", ""))
-        if same == (suite.name, asked.precision, "") and recipe.get("limit") == asked.limit:
+        if all(run.recipe.get(key) == value for key, value in recipe.items()):
             return run
     return None
 

@@ -41,6 +41,7 @@ class CBBQ(BiasQuestions):
     folder = "cbbq"
     files = ("*.jsonl*",)
     delimiter = ""
+    merits = {**BiasQuestions.merits, "biased_disambig": "lower"}
     caveat = {
         "en": "some published contexts hold unfilled slots or contradict their labels, most of all in educational_qualification, "
         "which has accuracies only; by likelihood, short answers are favoured",
