@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 import pytest
 
@@ -50,6 +50,35 @@ def test_a_killed_worker_is_replaced_and_its_rows_done_again(two: Spread) -> Non
     assert [c.text for c in before[0]] == [c.text for c in after[0]] and before[1:] == after[1:]
 
 
+def killed_at_work(model: Spread, monkeypatch: pytest.MonkeyPatch, kill: Callable[[], object]) -> tuple[int, int]:
+    """Pieces handed out for one call, without and with the death of worker 1 over its first; the results must be alike."""
+    crew: Any = model._crew
+    give, given = crew.give, list[int]()
+
+    def watched(number: int, *work: Any) -> None:
+        give(number, *work)
+        given.append(number)
+        if dying and given.count(1) == 1 and number == 1:
+            kill()
+
+    monkeypatch.setattr(crew, "give", watched)
+    prompts, options = PROMPTS * 4, GenerateOptions(max_tokens=60)
+    dying = False
+    wanted, plain = model.generate(prompts, options), len(given)
+    given.clear()
+    dying = True
+    assert [c.text for c in model.generate(prompts, options)] == [c.text for c in wanted]
+    return plain, len(given)
+
+
+def test_a_worker_that_is_killed_at_its_work_costs_only_that_piece(
+    two: Spread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deaths, crew = two.deaths, cast(Any, two._crew)
+    plain, given = killed_at_work(two, monkeypatch, lambda: os.kill(crew.processes[1].pid, signal.SIGKILL))
+    assert two.deaths == deaths + 1 and given == plain + 1
+
+
 def test_errors_keep_their_kind_and_their_numbers(two: Spread) -> None:
     with pytest.raises(ContextOverflow, match="512"):
         two.generate(["word " * 2000])
@@ -77,7 +106,7 @@ def test_what_cannot_be_spread_is_refused() -> None:
 
 
 @pytest.mark.slow
-def test_a_ray_cluster_with_an_actor_killed() -> None:
+def test_a_ray_cluster_with_an_actor_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     ray = pytest.importorskip("ray", reason="Ray is not installed (pip install 'sibao[ray]')")
     alone = spread("mini", workers=1)
     model = spread("mini", workers=2, ray="local")
@@ -88,6 +117,8 @@ def test_a_ray_cluster_with_an_actor_killed() -> None:
         ray.kill(crew.actors[1], no_restart=True)
         again = answers(model)
         assert model.deaths == 1 and wanted[1:] == again[1:]
+        plain, given = killed_at_work(model, monkeypatch, lambda: ray.kill(crew.actors[1], no_restart=True))
+        assert model.deaths == 2 and given == plain + 1
     finally:
         alone.close()
         model.close()
