@@ -24,6 +24,8 @@ class Seen:
     path: str
     headers: Mapping[str, str]
     body: Any
+    port: int = 0
+    """Of the client: the same port, the same connection."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ class Remote:
 
             def answer(self, body: Any) -> None:
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                play = remote.next(Seen(self.command, self.path, headers, body))
+                play = remote.next(Seen(self.command, self.path, headers, body, self.client_address[1]))
                 try:
                     self.send(play)
                 except OSError:

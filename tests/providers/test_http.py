@@ -15,6 +15,7 @@ from tests.remote import EVENTS, JSON, Play, Remote, failure, said, streamed
 
 from sibao.core.errors import BadInput, ProviderError, SibaoError
 from sibao.providers import _pace
+from sibao.providers._calls import Call
 from sibao.providers._http import Transport
 from sibao.providers._keys import Key
 from sibao.providers._pace import Policy
@@ -271,6 +272,50 @@ def test_closing_ends_waits(remote: Remote) -> None:
     asked.close()
     thread.join(3)
     assert not thread.is_alive() and "was closed" in found[0].message
+
+
+@pytest.mark.parametrize(
+    "play", [Play(hang=True), said(failure("later"), 503, retry_after="30"), streamed(1, 2, pause=9)],
+    ids=["before the first byte", "between two tries", "between two pieces"],
+)  # fmt: skip
+def test_another_thread_gives_a_stream_up(remote: Remote, play: Play) -> None:
+    remote.play(play)
+    asked = transport(remote, Policy(total=100, read=60))
+    call = asked.call()
+    ended = threading.Thread(target=lambda: drained(asked, call))
+    ended.start()
+    while not remote.seen:
+        time.sleep(0.01)
+    time.sleep(0.1)
+    call.cancel()
+    ended.join(3)
+    assert not ended.is_alive() and len(remote.seen) == 1
+    remote.play(streamed(1, 2))
+    assert list(asked.events("/x", {})) == ["1", "2", "[DONE]"], "the next one is answered as if nothing had been"
+
+
+def drained(asked: Transport, call: Call) -> None:
+    """Read a stream to its end, whatever that is."""
+    with pytest.raises(ProviderError):
+        list(asked.events("/x", {}, call))
+
+
+def test_a_call_given_up_before_it_begins_sends_nothing(remote: Remote) -> None:
+    remote.play(said(GOOD))
+    asked = transport(remote)
+    call = asked.call()
+    call.cancel()
+    with pytest.raises(ProviderError, match="was closed"):
+        list(asked.events("/x", {}, call))
+    assert remote.seen == []
+
+
+def test_streams_one_after_another_share_a_connection(remote: Remote) -> None:
+    remote.play(streamed(1))
+    asked = transport(remote)
+    for _ in range(3):
+        assert list(asked.events("/x", {})) == ["1", "[DONE]"]
+    assert len(remote.seen) == 3 and len({seen.port for seen in remote.seen}) == 1
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import json
 import logging
+import ssl
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, TypeVar
 
 import httpx2
@@ -20,6 +22,7 @@ from sibao import __version__
 from sibao.core.config import settings
 from sibao.core.errors import ProviderError, SibaoError
 from sibao.providers._bodies import Bounded, written
+from sibao.providers._calls import Call, Lanes
 from sibao.providers._keys import Key
 from sibao.providers._pace import Gate, Policy, asked_wait, jitter, reset_wait
 from sibao.providers._place import Place
@@ -51,13 +54,10 @@ class Transport:
         self.policy = policy or Policy(total=chosen.remote_timeout, retries=chosen.remote_retries)
         self._gate = Gate()
         key.headers()  # a missing key is told before anything is sent
-        self._client = httpx2.Client(
-            auth=_signer(key), trust_env=not place.here, follow_redirects=False,
-            limits=httpx2.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS),
-            # compressed answers could unpack to any size
-            headers={"User-Agent": f"sibao/{__version__}", "Accept-Encoding": "identity"},
-        )  # fmt: skip
+        new = partial(_client, key, place, httpx2.create_ssl_context(trust_env=not place.here))
+        self._client, self._lanes, self._calls = new(CONNECTIONS), Lanes(partial(new, 1)), weakref.WeakSet[Call]()
         weakref.finalize(self, self._client.close)  # idle connections go with the last user
+        weakref.finalize(self, self._lanes.close)
 
     def json(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """The object that the server answers with.
@@ -67,14 +67,26 @@ class Transport:
         """
         return self._patiently(lambda deadline: self._whole(method, path, body, deadline))
 
-    def events(self, path: str, body: dict[str, Any]) -> Iterator[str]:
-        """The data of each event of a stream. Closing the iterator closes the connection, which ends the request.
+    def events(self, path: str, body: dict[str, Any], call: Call | None = None) -> Iterator[str]:
+        """The data of each event of a stream. Closing the iterator closes the connection, which ends the request; so does
+        cancelling the call, from another thread.
 
         Raises:
             ProviderError: as ``json``; ``retryable`` where the stream broke off.
         """
-        begun = self._patiently(lambda deadline: self._begun(path, body, deadline))
-        return self._rest(*begun)
+        mine = call or self.call()
+        try:
+            begun = self._patiently(lambda deadline: self._begun(path, body, deadline, mine), mine)
+        except BaseException:
+            mine.end()
+            raise
+        return self._rest(*begun, mine)
+
+    def call(self) -> Call:
+        """For ``events``: what another thread cancels."""
+        made = Call(self._lanes, self._gate.wake)
+        self._calls.add(made)
+        return made
 
     def failed(self, body: str) -> SibaoError:
         """What an event that tells of a failure means."""
@@ -84,14 +96,17 @@ class Transport:
     def close(self) -> None:
         """End all waits and connections."""
         self._gate.close()
+        for call in list(self._calls):
+            call.cancel()
         self._client.close()
+        self._lanes.close()
 
-    def _patiently(self, attempt: Callable[[float], T]) -> T:
+    def _patiently(self, attempt: Callable[[float], T], call: Call | None = None) -> T:
         deadline = time.monotonic() + self.policy.total
         number = 0
         while True:
             number += 1
-            self._pause(self._gate.left(), deadline)
+            self._pause(self._gate.left(), deadline, call)
             try:
                 return attempt(deadline)
             except _Again as again:
@@ -101,11 +116,11 @@ class Transport:
                 if wait > self.policy.most_wait or time.monotonic() + wait > deadline:
                     raise self._too_long(again, wait) from None
                 log.info("%s; try %d in %.1f s", again.error.message, number + 1, wait)
-                self._pause(wait, deadline)
+                self._pause(wait, deadline, call)
 
-    def _pause(self, seconds: float, deadline: float) -> None:
+    def _pause(self, seconds: float, deadline: float, call: Call | None) -> None:
         limit = min(self.policy.most_wait, deadline - time.monotonic())
-        if self._gate.wait(min(seconds, max(0.0, limit))):
+        if self._gate.wait(min(seconds, max(0.0, limit)), lambda: call is not None and call.gone):
             raise ProviderError(f"{self.who}: the connection was closed")
 
     def _too_long(self, again: _Again, wait: float) -> SibaoError:
@@ -137,9 +152,9 @@ class Transport:
         return found
 
     def _begun(
-        self, path: str, body: dict[str, Any], deadline: float
+        self, path: str, body: dict[str, Any], deadline: float, call: Call
     ) -> tuple[httpx2.Response, Iterator[httpx2.ServerSentEvent], str | None, float]:
-        response = self._sent("POST", path, body, deadline)
+        response = self._sent("POST", path, body, deadline, call)
         try:
             self._must_be(response, "text/event-stream")
             response.encoding = "utf-8"
@@ -150,8 +165,9 @@ class Transport:
             raise
 
     def _rest(
-        self, response: httpx2.Response, source: Iterator[httpx2.ServerSentEvent], first: str | None, deadline: float
-    ) -> Iterator[str]:
+        self, response: httpx2.Response, source: Iterator[httpx2.ServerSentEvent], first: str | None, deadline: float,
+        call: Call,
+    ) -> Iterator[str]:  # fmt: skip
         try:
             while first is not None:
                 yield first
@@ -160,21 +176,26 @@ class Transport:
             raise broken.error from None
         finally:
             response.close()
+            call.end()
 
     def _next(self, source: Iterator[httpx2.ServerSentEvent], deadline: float) -> str | None:
         event = self._guarded(lambda: next(source, None), deadline)
         return None if event is None else event.data
 
-    def _sent(self, method: str, path: str, body: dict[str, Any] | None, deadline: float) -> httpx2.Response:
+    def _sent(
+        self, method: str, path: str, body: dict[str, Any] | None, deadline: float, call: Call | None = None
+    ) -> httpx2.Response:
         """A response whose body is not read yet, of status 200 to 299."""
         content = None if body is None else written(body)
+        client = self._client if call is None else call.client
         read = max(0.001, min(self.policy.read, deadline - time.monotonic()))
-        request = self._client.build_request(
+        request = client.build_request(
             method, self.place.base + path, content=content,
             headers={} if content is None else {"Content-Type": "application/json"},
             timeout=httpx2.Timeout(read, connect=min(self.policy.connect, read)),
+            extensions={} if call is None else {"trace": call.heed},
         )  # fmt: skip
-        response = self._guarded(lambda: self._client.send(request, stream=True), deadline)
+        response = self._guarded(lambda: client.send(request, stream=True), deadline)
         response.stream = Bounded(self.who, response.stream, deadline, self.policy.most_bytes)
         self._gate.hold(min(reset_wait(response.headers), self.policy.most_wait))
         if not response.is_success:
@@ -236,6 +257,15 @@ class Transport:
         if isinstance(error, httpx2.TimeoutException):
             return f"silent for {self.policy.read:g} s"
         return f"the connection broke: {self.key.hide(str(error)) or type(error).__name__}"
+
+
+def _client(key: Key, place: Place, trusted: ssl.SSLContext, connections: int) -> httpx2.Client:
+    return httpx2.Client(
+        auth=_signer(key), trust_env=not place.here, follow_redirects=False, verify=trusted,
+        limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections),
+        # compressed answers could unpack to any size
+        headers={"User-Agent": f"sibao/{__version__}", "Accept-Encoding": "identity"},
+    )  # fmt: skip
 
 
 def _signer(key: Key) -> Callable[[httpx2.Request], httpx2.Request]:

@@ -7,7 +7,7 @@ import random
 import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -74,22 +74,30 @@ class Gate:
     """Holds all requests of one client back until the server is ready for more; closing it ends every wait."""
 
     def __init__(self) -> None:
-        self._open_at, self._lock, self._closed = 0.0, threading.Lock(), threading.Event()
+        self._open_at, self._closed, self._changed = 0.0, False, threading.Condition()
 
     def hold(self, seconds: float) -> None:
         """Let nobody pass for so long."""
-        with self._lock:
+        with self._changed:
             self._open_at = max(self._open_at, time.monotonic() + seconds)
 
     def left(self) -> float:
         """Seconds until it opens."""
-        with self._lock:
+        with self._changed:
             return max(0.0, self._open_at - time.monotonic())
 
-    def wait(self, seconds: float) -> bool:
-        """Wait; True where the gate was closed meanwhile."""
-        return self._closed.wait(seconds) if seconds > 0 else self._closed.is_set()
+    def wait(self, seconds: float, given_up: Callable[[], bool] = lambda: False) -> bool:
+        """Wait; True where the gate was closed meanwhile, or whoever waits has given up (``wake`` then)."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._closed or given_up(), max(0.0, seconds))
+
+    def wake(self) -> None:
+        """Let all who wait look whether they still do."""
+        with self._changed:
+            self._changed.notify_all()
 
     def close(self) -> None:
         """Nobody waits any more."""
-        self._closed.set()
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()

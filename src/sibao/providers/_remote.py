@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from sibao.core.errors import ContextOverflow, ProviderError, UnknownName
 from sibao.core.types import Completion, Delta, GenerateOptions, Prompt, Usage, as_prompts
+from sibao.providers._calls import Call, Deltas
 from sibao.providers._estimate import estimate
 from sibao.providers._http import Transport
 from sibao.providers._openai_wire import DONE
@@ -77,13 +78,14 @@ class RemoteModel:
                 self._keep(ask, one)
         raise fault
 
-    def stream(self, prompt: Prompt, options: GenerateOptions | None = None) -> Iterator[Delta]:
-        """Complete one prompt piece by piece. Closing the iterator closes the connection.
+    def stream(self, prompt: Prompt, options: GenerateOptions | None = None) -> Deltas:
+        """Complete one prompt piece by piece. Closing the iterator closes the connection; another thread may cancel it.
 
         Raises:
             BadInput: as ``generate``, at once. ProviderError: as ``generate``; ``retryable`` where the answer broke off.
         """
-        return self._deltas(self._wire.ask(prompt, options or GenerateOptions(), stream=True), prompt)
+        ask, call = self._wire.ask(prompt, options or GenerateOptions(), stream=True), self.transport.call()
+        return Deltas(self._deltas(ask, prompt, call), call)
 
     def count(self, prompt: Prompt) -> int:
         """Tokens of the prompt: the server's count where it has one, else an estimate (see ``_estimate``)."""
@@ -142,9 +144,9 @@ class RemoteModel:
         usage = piece.usage or _guessed(prompt, piece.text)
         return Completion(piece.text, piece.finish or "error", usage, seconds, seconds, piece.logprobs)
 
-    def _deltas(self, ask: Ask, prompt: Prompt) -> Iterator[Delta]:
+    def _deltas(self, ask: Ask, prompt: Prompt, call: Call) -> Iterator[Delta]:
         begun, first, heard = time.perf_counter(), 0.0, Heard()
-        with closing(self._events(ask)) as events:
+        with closing(self._events(ask, call)) as events:
             for data in events:
                 if not data.strip():
                     continue  # a sign of life
@@ -163,9 +165,9 @@ class RemoteModel:
         usage, seconds = heard.usage or _guessed(prompt, heard.text), time.perf_counter() - begun
         yield Delta("", Completion(heard.text, heard.finish, usage, seconds, first or seconds, tuple(heard.logprobs)))
 
-    def _events(self, ask: Ask) -> Generator[str, None, None]:
+    def _events(self, ask: Ask, call: Call) -> Generator[str, None, None]:
         """A generator, so that closing it closes the connection."""
-        yield from self._adapted(ask, lambda body: self.transport.events(ask.path, body))
+        yield from self._adapted(ask, lambda body: self.transport.events(ask.path, body, call))
 
     def _heard(self, data: str) -> Piece:
         found = self.transport.parse(data)
