@@ -6,7 +6,7 @@ The file is TOML, one table a key; ``sibao serve --new-key NAME`` adds one and s
     sha256 = "9f86d0…"
     requests_per_minute = 60
     tokens_per_minute = 20000
-    budget = 5.0          # of the catalogue's currency, for hosted models behind this server
+    budget = 5.0          # in all, of the catalogue's currency, for hosted models behind this server
 
 A key has 256 random bits, so a plain hash of it cannot be turned back by guessing.
 """
@@ -25,8 +25,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from sibao.core.errors import BadInput, ConfigError, Refused
+from sibao.core.errors import BadInput, ConfigError, Refused, SibaoError
 from sibao.core.paths import write_text
+from sibao.server._ledger import Ledger
 
 log = logging.getLogger("sibao.server")
 PREFIX = "sk-sibao-"
@@ -70,13 +71,19 @@ class Bucket:
 
 @dataclass
 class Caller:
-    """Who asks: the name of a key (empty: no key is asked for) and what is left of its limits."""
+    """Who asks: the name of a key (empty: no key is asked for), its hash, and what is left of its limits."""
 
     name: str = ""
+    hash: str = ""
     requests: Bucket | None = None
     tokens: Bucket | None = None
     budget: float | None = None
-    spent: float = 0.0
+    ledger: Ledger = field(default_factory=Ledger)
+
+    @property
+    def left(self) -> float | None:
+        """What may still be spent; None where there is no budget."""
+        return None if self.budget is None else self.budget - self.ledger.spent(self.hash)
 
     def admit(self) -> None:
         """Count one request.
@@ -91,17 +98,39 @@ class Caller:
                     429, f"the key {self.name!r} has used its {bucket.rate:g} {what} of a minute",
                     hint=f"ask again in {seconds:.0f} s", seconds=seconds, code="rate_limit_exceeded",
                 )  # fmt: skip
-        if self.budget is not None and self.spent >= self.budget:
+        self.afford()
+        if self.requests is not None:
+            self.requests.left -= 1
+
+    def afford(self) -> None:
+        """Whether the budget allows one more answer.
+
+        Raises:
+            Refused: it does not.
+        """
+        if (left := self.left) is not None and left <= 0:
             raise Refused(
                 429, f"the key {self.name!r} has spent its budget of {self.budget:g}", hint="raise it in the file of keys",
                 seconds=3600, code="insufficient_quota",
             )  # fmt: skip
-        if self.requests is not None:
-            self.requests.left -= 1
+
+    def reserve(self, most: float) -> None:
+        """Spend what work may cost, before it is done.
+
+        Raises:
+            Refused: the budget does not hold so much.
+        """
+        if (left := self.left) is not None and most > left:
+            raise Refused(
+                429, f"this may cost {most:g}, and the key {self.name!r} has {left:g} left of its budget",
+                hint="set a lower max_cost", seconds=3600, code="insufficient_quota",
+            )  # fmt: skip
+        self.used(0, most)
 
     def used(self, tokens: int, cost: float = 0.0) -> None:
         """What an answer took."""
-        self.spent += cost
+        if self.hash:
+            self.ledger.add(self.hash, cost)
         if self.tokens is not None:
             self.tokens.left -= tokens
 
@@ -110,27 +139,27 @@ class Keys:
     """All keys of a file; read again when the file changes.
 
     Raises:
-        ConfigError: the file is not there, or cannot be read.
+        ConfigError: the file is not there, or cannot be read. StoreError: a key has a budget, and the database that keeps
+            what it has spent cannot be read.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._path, self._read_at = path, 0
         self._callers: dict[str, Caller] = {}
-        self._hashes: dict[str, str] = {}
+        self._ledger = Ledger()
         self._free = Caller()
         if path is not None:
             if not path.exists():
                 raise ConfigError(
                     f"there is no file of keys {path}", hint="make one: sibao serve --keys FILE --new-key NAME"
                 )
-            self._take(read(path))
             self._read_at = path.stat().st_mtime_ns
+            self._take(read(path))
 
     @property
     def needed(self) -> bool:
-        """Whether callers must have one."""
-        self._refresh()
-        return bool(self._hashes)
+        """Whether callers must have one: always where a file was named, also while no key is in it."""
+        return self._path is not None
 
     def caller(self, key: str | None) -> Caller:
         """Who has this key.
@@ -140,15 +169,20 @@ class Keys:
         """
         if not self.needed:
             return self._free
+        self._refresh()
         if not key:
             raise Refused(
                 401, "an API key is needed", hint="send it as Authorization: Bearer KEY", code="missing_api_key"
             )
         digest = hash_of(key)
-        for name, known in self._hashes.items():
+        for known, caller in self._callers.items():
             if hmac.compare_digest(known, digest):
-                return self._callers[name]
+                return caller
         raise Refused(401, "this API key is not known", hint="ask who runs the server for one", code="invalid_api_key")
+
+    def close(self) -> None:
+        """Keep what was spent."""
+        self._ledger.write()
 
     def _refresh(self) -> None:
         """Read the file if it has changed. One that is gone or damaged opens no door: the keys known so far hold on."""
@@ -160,19 +194,29 @@ class Keys:
                 return
             self._read_at = changed
             self._take(read(self._path))
-        except (OSError, ConfigError) as error:
+        except (OSError, SibaoError) as error:
             log.error("the file of keys is not read again: %s", error)
 
     def _take(self, rules: dict[str, Rule]) -> None:
-        self._hashes = {name: rule.sha256 for name, rule in rules.items()}
+        """The keys as the file has them now. One that stays is the same caller: what it has under way counts for it."""
+        if any(rule.budget is not None for rule in rules.values()):
+            self._ledger.know()
+        if not rules:
+            log.warning("%s holds no key, so nobody is let in; --new-key NAME makes one", self._path)
+        before, self._callers = self._callers, {}
         for name, rule in rules.items():
-            spent = self._callers[name].spent if name in self._callers else 0.0
-            requests, tokens = _bucket(rule.requests_per_minute), _bucket(rule.tokens_per_minute)
-            self._callers[name] = Caller(name, requests, tokens, rule.budget, spent)
+            caller = before.get(rule.sha256) or Caller(hash=rule.sha256, ledger=self._ledger)
+            caller.name, caller.budget = name, rule.budget
+            caller.requests = _bucket(rule.requests_per_minute, caller.requests)
+            caller.tokens = _bucket(rule.tokens_per_minute, caller.tokens)
+            self._callers[rule.sha256] = caller
 
 
-def _bucket(rate: float | None) -> Bucket | None:
-    return None if rate is None else Bucket(rate)
+def _bucket(rate: float | None, before: Bucket | None) -> Bucket | None:
+    """A bucket of that rate; the one that there was, where the rate is the same."""
+    if rate is None or (before is not None and before.rate == rate):
+        return None if rate is None else before
+    return Bucket(rate)
 
 
 def hash_of(key: str) -> str:

@@ -99,3 +99,10 @@ VOTES = Table(
     Column("vote", String(8), nullable=False),
     Column("created", Float(53), nullable=False),  # seconds since 1970, UTC
 )
+
+SPENDING = Table(
+    "spending",
+    METADATA,
+    Column("key", String(64), primary_key=True),  # SHA-256 of an API key
+    Column("spent", Float(53), nullable=False),
+)
