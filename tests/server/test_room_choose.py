@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from tests.remote import Play, running
 from tests.server.home import PAIRS
-from tests.serving import Served
+from tests.serving import Served, serving
 
+from sibao.server.keys import new_key
 from sibao.workflows._schema_choose import ChooseOut
 
 FORM: dict[str, Any] = {
@@ -125,11 +129,55 @@ def test_a_choice_given_up_is_recorded_as_stopped(served: Served) -> None:
         ({"rows": [], "text": "x", "text_name": "r.exe"}, "no extension"),
         ({"delta": 2}, "delta"),
         ({"color": "red"}, "color"),
+        ({"task": "describe", "rows": [{"image": "/etc/hostname", "text": "x"}]}, "files of the server are not read"),
+        ({"task": "describe", "rows": [{"image": {"bytes": None, "path": "/x"}, "text": "x"}]}, "files of the server"),
+        (
+            {"task": "describe", "rows": [{"images": ["data:image/png;base64,", "/x"], "text": "x"}]},
+            "files of the server",
+        ),
+        ({"task": "describe", "rows": [{"video": "/x.mp4", "text": "x"}]}, "files of the server are not read"),
+        (
+            {"rows": [{"messages": [{"role": "user", "content": [{"type": "image", "image": "/x"}]}]}]},
+            "files of the server",
+        ),
+        ({"rows": [], "text": '{"image": "/etc/hostname", "text": "x"}'}, "files of the server are not read"),
     ],
 )
 def test_what_cannot_be_used_is_refused_at_once(served: Served, change: dict[str, Any], said: str) -> None:
     answer = served.post("/api/choose", FORM | change)
     assert answer.status_code in (400, 404) and said in answer.json()["error"]["message"], answer.text
+
+
+def test_a_race_keeps_to_the_budget_of_its_key(tmp_path: Path) -> None:
+    file = tmp_path / "keys.toml"
+    key = new_key(file, "one", budget=1.0, requests_per_minute=100)
+    tight = new_key(file, "two", budget=1.0, requests_per_minute=1)
+    race = FORM | {"models": [{"name": "mini"}, {"name": "there"}]}
+    with running() as remote:
+        remote.play(Play(hang=True))
+        known = {"OPENAI_API_KEY": "sk-there", "OPENAI_BASE_URL": f"{remote.url}/v1"}
+        flags = ("--model", "there=openai:gpt-4o-mini", "--model", "dark=openai:nobody-knows-it", "--keys", str(file))
+        with serving(tmp_path, *flags, **known) as server:
+
+            def choose(form: dict[str, Any], by: str = key) -> httpx.Response:
+                return server.post("/api/choose", form, headers={"authorization": f"Bearer {by}"})
+
+            for change, status in (
+                ({"max_cost": 1e9}, 429), ({"models": [{"name": "openai:gpt-4o"}], "max_cost": 0.1}, 400),
+                ({"models": [{"name": "dark"}], "max_cost": 0.1, "limits": {"allow_unknown": True}}, 403),
+            ):  # fmt: skip
+                assert choose(race | change).status_code == status, change
+            assert choose(race | {"max_cost": 1e9}, tight).status_code == 429
+            limited = choose(race | {"max_cost": 0.1}, tight)
+            assert limited.status_code == 429 and "requests" in limited.json()["error"]["message"]
+            begun = choose(race | {"max_cost": 0.75})
+            assert begun.status_code == 202 and choose(race | {"max_cost": 0.75}).status_code == 429
+            where = f"/api/choose/{begun.json()['job']}"
+            server.http.delete(where, headers={"authorization": f"Bearer {key}"})
+            until = time.monotonic() + 30
+            while (again := choose(race | {"max_cost": 0.75})).status_code == 429 and time.monotonic() < until:
+                time.sleep(0.2)
+            assert again.status_code == 202, "what was not spent is given back"
 
 
 def test_the_need_names_the_task(served: Served) -> None:

@@ -14,6 +14,7 @@ import httpx
 import openai
 import pytest
 from openai import OpenAI
+from tests.remote import Play, chunk, failure, running, said, streamed
 from tests.serving import Served, serving
 
 LONG: dict[str, Any] = {
@@ -64,6 +65,83 @@ def test_many_at_once_get_their_own_answers(served: Served) -> None:
     with ThreadPoolExecutor(32) as pool:
         found = list(pool.map(ask, [number % 8 for number in range(64)]))
     assert found == alone * 8
+
+
+def test_a_request_of_many_answers_lets_others_in(served: Served) -> None:
+    prompts = [f"{number} little birds" for number in range(160)]
+    many = {"model": "mini", "prompt": prompts, "max_tokens": 24, "min_tokens": 24, "temperature": 0, "stream": True}
+    texts, done = [""] * len(prompts), list[int]()
+
+    def read() -> None:
+        with served.http.stream("POST", "/v1/completions", json=many) as answer:
+            for line in answer.iter_lines():
+                for choice in json.loads(line[6:])["choices"] if line.startswith("data: {") else ():
+                    texts[choice["index"]] += choice["text"]
+                    if choice["finish_reason"]:
+                        done.append(choice["index"])
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    wait_for(lambda: len(done) > 0)
+    small = served.post("/v1/completions", {"model": "mini", "prompt": "Hi", "max_tokens": 2})
+    ended = len(done)
+    reader.join()
+    assert small.status_code == 200 and ended < len(prompts) / 2
+    assert sorted(done) == list(range(len(prompts)))
+    whole = many | {"stream": False}
+    assert [one["text"] for one in served.post("/v1/completions", whole).json()["choices"]] == texts
+
+
+def test_what_is_refused_in_a_request_of_many_is_refused_before_the_first_piece(served: Served) -> None:
+    body = {"model": "mini", "prompt": ["a"] * 40 + ["too long " * 4000], "max_tokens": 8, "stream": True}
+    answer = served.post("/v1/completions", body)
+    assert answer.status_code == 400 and answer.json()["error"]["code"] == "context_length_exceeded"
+
+
+def test_what_takes_long_elsewhere_holds_nobody_up(tmp_path: Path) -> None:
+    """A hosted model that does not answer when asked for vectors: its own callers are told in time and keep their places,
+    those of other models notice nothing."""
+    with running() as remote:
+        remote.play(lambda seen: said({"data": [{"id": "m"}]}) if seen.method == "GET" else Play(hang=True))
+        flags = ("--model", "mini", "--model", f"there={remote.url}/v1#m", "--queue", "0", "--timeout", "3")
+        with serving(tmp_path, *flags) as server, ThreadPoolExecutor(16) as pool:
+            here = {"model": "mini", "prompt": "Hi", "max_tokens": 2}
+            assert server.post("/v1/completions", here).status_code == 200
+            vectors = {"model": "there", "input": "x"}
+            asked = [pool.submit(server.post, "/v1/embeddings", vectors) for _ in range(16)]
+            wait_for(lambda: len(remote.seen) > 16)
+            assert server.post("/v1/completions", here, timeout=2).status_code == 200
+            assert [one.result().status_code for one in asked] == [504] * 16
+            full = server.post("/v1/embeddings", vectors)
+            assert full.status_code == 429 and full.json()["error"]["code"] == "queue_full"
+
+
+def test_a_client_that_goes_ends_what_a_hosted_model_does(tmp_path: Path) -> None:
+    with running() as remote:
+        known = {"OPENAI_API_KEY": "sk-there", "OPENAI_BASE_URL": f"{remote.url}/v1"}
+        with serving(tmp_path, "--model", "there=openai:m", "--queue", "0", **known) as server:
+            for play in (Play(hang=True), said(failure("busy"), 503, retry_after="2")):
+                remote.play(play)
+                remote.gone.clear()
+                with ThreadPoolExecutor(16) as pool:
+                    asked = [pool.submit(hung_up, server) for _ in range(16)]
+                    assert all(one.result() for one in asked)
+                wait_for(lambda: server.metric("sibao_requests_running") == 1, 3)
+                if play.hang:
+                    assert remote.gone.wait(3)
+            time.sleep(3)  # longer than the wait that was asked for, and its jitter
+            assert len(remote.seen) == 16, "nothing is sent for nobody"
+            remote.play(streamed(chunk("hi"), chunk("", "stop")))
+            assert server.post("/v1/completions", {"prompt": "x"}, timeout=3).status_code == 200
+
+
+def hung_up(server: Served) -> bool:
+    """Whether a client went away before it had an answer."""
+    try:
+        httpx.post(f"{server.url}/v1/completions", json={"prompt": "x"}, timeout=1, trust_env=False)
+    except httpx.ReadTimeout:
+        return True
+    return False
 
 
 def test_a_full_queue_says_when_to_ask_again(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from sibao.core.errors import BadInput, DataError
 from sibao.text import media
-from sibao.text.media import beside, open_image, parts, sample_frames, sees
+from sibao.text.media import beside, open_image, parts, refuse_files, sample_frames, sees
 
 PANDA = Path(__file__).parents[1] / "data" / "images" / "panda.png"
 
@@ -165,3 +165,25 @@ def test_pictures_beside_the_data_file(tmp_path: Path) -> None:
     assert beside(row, tmp_path / "rows.jsonl") == {
         "image": str(tmp_path / "a.png"), "images": [str(tmp_path / "a.png"), "b.png"], "text": "a.png",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"image": "/x", "text": "y"},
+        {"images": ["data:image/png;base64,", "x.png"]},
+        {"image": {"bytes": "/x"}},
+        {"image": {"bytes": None, "path": "/x"}},
+        {"video": "file.mp4"},
+        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "/x"}}]}]},
+    ],
+)
+def test_a_strangers_row_names_no_file(row: dict[str, Any]) -> None:
+    with pytest.raises(DataError, match="files of the server are not read"):
+        refuse_files(row)
+
+
+def test_a_strangers_row_may_hold_pictures() -> None:
+    shown = "data:image/png;base64,"
+    refuse_files({"image": shown, "text": "/x", "question": "images/a.png"})
+    refuse_files({"messages": [{"role": "user", "content": [{"type": "image", "image": shown}]}], "video": None})

@@ -22,7 +22,7 @@ class Stopped(BaseException):
 
 
 def main() -> None:
-    """Read the form, choose, write each step and then the result or the failure."""
+    """Read the form, choose, write each step, what was spent, and then the result or the failure."""
     lines = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever else prints does not come between the lines
     signal.signal(signal.SIGTERM, _end)
@@ -44,6 +44,7 @@ def main() -> None:
 def _choose(said: dict[str, Any], tell: Any) -> dict[str, Any]:
     os.environ["SIBAO_LANGUAGE"] = said["language"]
     from sibao import __version__
+    from sibao.evaluation.budget import Purse
     from sibao.server._choose_form import ask_of
     from sibao.workflows._choose_ask import Stage
     from sibao.workflows.choose import choose
@@ -51,7 +52,13 @@ def _choose(said: dict[str, Any], tell: Any) -> dict[str, Any]:
     def watch(stage: Stage, name: str, done: int, total: int) -> None:
         tell({"stage": stage, "name": name, "done": done, "total": total})
 
-    found = choose(ask_of(said), quiet=True, watch=watch)
+    ask, tokens = ask_of(said), 0
+    purse = Purse(ask.plan.max_cost, ask.limits.currency)
+    try:
+        found = choose(ask, quiet=True, watch=watch, purse=purse)
+        tokens = 0 if found.race is None else found.race.tokens
+    finally:
+        tell({"spent": purse.spent, "tokens": tokens})
     return {"command": "choose", "model": found.pick.name, "version": __version__, **found.to_json()}
 
 

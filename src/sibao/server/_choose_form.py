@@ -71,8 +71,17 @@ class ChooseForm(Json):
         """The rows, read.
 
         Raises:
-            DataError: a row that cannot be read. BadInput: rows in both forms, an ending that is not read, too many.
+            DataError: a row that cannot be read, or names a file of the server. BadInput: rows in both forms, an ending that
+                is not read, too many.
         """
+        from sibao.text.media import refuse_files
+
+        rows = self._rows()
+        for row in rows:
+            refuse_files(row)
+        return rows
+
+    def _rows(self) -> list[Row]:
         from sibao.workflows.data_look import rows_of
 
         if self.rows and self.text:
@@ -80,6 +89,11 @@ class ChooseForm(Json):
         if self.text.strip():
             return rows_of(io.BytesIO(self.text.encode("utf-8", "surrogatepass")), self.text_name, MOST_ROWS)
         return self.rows
+
+    def hosted(self, offered: list[Offer]) -> list[Offer]:
+        """Models of the race that cost money for every answer; without rows nothing is raced."""
+        named = {model.name for model in self.models}
+        return [offer for offer in offered if offer.remote and offer.name in named] if self.text or self.rows else []
 
     def checked(self, offered: list[Offer]) -> dict[str, Any]:
         """What the process of the choice is told: rows read, names looked up. All that can be refused now is.
@@ -92,10 +106,10 @@ class ChooseForm(Json):
             offer = known.get(model.name)
             if offer is None:
                 raise BadInput(f"no candidate is named {model.name!r}", hint="GET /api/choose/candidates lists them")
-            if offer.remote and self.max_cost is None and (self.text or self.rows):
-                raise BadInput(
-                    f"{model.name} costs money for every answer", hint="set max_cost: what the race may spend"
-                )
+        if self.max_cost is None and (hosted := self.hosted(offered)):
+            raise BadInput(
+                f"{hosted[0].name} costs money for every answer", hint="set max_cost: what the race may spend"
+            )
         said = self.model_dump(exclude={"text", "text_name"}) | {"rows": self.given_rows()}
         said["models"] = [
             {"name": known[m.name].loads, "precision": m.precision, "called": m.name} for m in self.models

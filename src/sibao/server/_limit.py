@@ -1,4 +1,4 @@
-"""How many tokens an answer may have where nobody says."""
+"""How many tokens an answer may have where nobody says, and how many a text to embed has."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any, cast
 from sibao.core.errors import ContextOverflow
 from sibao.core.types import GenerateOptions, Prompt
 from sibao.engine.engine import Engine
+from sibao.providers._estimate import estimate
+from sibao.providers._remote import RemoteModel
 from sibao.providers.local import LocalModel, is_tokens
 from sibao.server.desk import Asked
 
@@ -35,3 +37,11 @@ def roomy(model: Any, prompt: Asked, options: GenerateOptions) -> tuple[Asked, G
     if used >= context:
         raise ContextOverflow(used + 1, context, what="the prompt and one new token")
     return prompt, replace(options, max_tokens=min(USUAL, context - used))
+
+
+def tokens_of(model: Any, text: str) -> int:
+    """Tokens of a text to embed; an estimate for a hosted model, which would be asked over the network for each text."""
+    if isinstance(model, RemoteModel):
+        return estimate(text)
+    counts = getattr(model, "count", None)
+    return int(counts(text)) if counts is not None else len(model.tokenizer.encode(text, add_special_tokens=True))

@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 
 from sibao import __version__
 from sibao.core.types import Completion, Delta, Usage
@@ -33,43 +34,52 @@ def used(completions: Sequence[Completion], answers: int = 1) -> Usage:
     return total
 
 
-async def together(streams: Sequence[AsyncGenerator[Delta]]) -> AsyncGenerator[tuple[int, Delta]]:
-    """The pieces of several answers as they come, each with its answer's number."""
+async def streams(turn: Turn, asked: Work) -> AsyncGenerator[tuple[int, Delta]]:
+    """The pieces of several answers as they come, each with its answer's number. As many as are worked on at once have begun
+    when this returns; all the others have been checked. Closing the turn ends them.
+
+    Raises:
+        SibaoError: what is refused.
+    """
+    first, rest = asked[: turn.at_once], asked[turn.at_once :]
+    if rest:
+        await turn.check(rest)
+    begun = await all_of([turn.stream(*one) for one in first])
+    told = _together([*begun, *(turn.stream_later(*one) for one in rest)], turn.at_once)
+    turn.ended_by(told.aclose)
+    return told
+
+
+async def _together(streams: Sequence[AsyncGenerator[Delta]], most: int) -> AsyncGenerator[tuple[int, Delta]]:
     if len(streams) == 1:
         async for delta in streams[0]:
             yield 0, delta
         return
-    box: asyncio.Queue[tuple[int, Delta | Exception | None]] = asyncio.Queue(maxsize=1)
+    box: asyncio.Queue[tuple[int, Delta] | Exception | None] = asyncio.Queue(maxsize=1)
+    todo = iter(enumerate(streams))
 
-    async def read(number: int) -> None:
+    async def read() -> None:
         try:
-            async for delta in streams[number]:
-                await box.put((number, delta))
-            await box.put((number, None))
+            for number, stream in todo:
+                async with aclosing(stream):
+                    async for delta in stream:
+                        await box.put((number, delta))
+            await box.put(None)
         except Exception as error:
-            await box.put((number, error))
+            await box.put(error)
 
-    tasks = [asyncio.create_task(read(number)) for number in range(len(streams))]
+    tasks = [asyncio.create_task(read()) for _ in range(min(most, len(streams)))]
     try:
         running = len(tasks)
         while running:
-            number, news = await box.get()
+            news = await box.get()
             if isinstance(news, Exception):
                 raise news
             if news is None:
                 running -= 1
             else:
-                yield number, news
+                yield news
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def streams(turn: Turn, asked: Work) -> list[AsyncGenerator[Delta]]:
-    """Begun answers; each has its first piece.
-
-    Raises:
-        SibaoError: what is refused.
-    """
-    return await all_of([turn.stream(*one) for one in asked])

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 
 from sibao.core.types import Completion, Delta, TokenLogprob
-from sibao.server._openai_ask import FINGERPRINT, new_id, now, together, used
+from sibao.server._openai_ask import FINGERPRINT, new_id, now, used
 from sibao.server._openai_chat_out import logprobs_of
 from sibao.server._openai_form import UsageOut, finish_of
 from sibao.server._openai_prompt import Calling
@@ -36,16 +36,16 @@ class Chunks:
     id: str = field(default_factory=lambda: new_id("chatcmpl-"))
     created: int = field(default_factory=now)
 
-    async def of(self, streams: Sequence[AsyncGenerator[Delta]]) -> Pieces:
-        """All of them, ``[DONE]`` at the end."""
-        answers = [_Answer(Sieve() if self.may.tools else None) for _ in streams]
+    async def of(self, told: AsyncGenerator[tuple[int, Delta]], many: int) -> Pieces:
+        """All of them, of so many answers, ``[DONE]`` at the end."""
+        answers = [_Answer(Sieve() if self.may.tools else None) for _ in range(many)]
         said = self._head()
         begins = [said + b'{"index":%d,"delta":{"content":' % number for number in range(len(answers))]
         end = b'},"logprobs":null,"finish_reason":null}]' + self._tail()
         for number in range(len(answers)):
             first = b'{"index":%d,"delta":{"role":"assistant","content":"","refusal":null}' % number
             yield said + first + b',"logprobs":null,"finish_reason":null}]' + self._tail()
-        async for number, delta in together(streams):
+        async for number, delta in told:
             answer = answers[number]
             text = delta.text if answer.sieve is None else answer.sieve.push(delta.text)
             if self.logprobs and delta.completion is None and delta.logprobs:

@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 
 from sibao.core.errors import Refused
 from sibao.core.types import Completion, Delta, GenerateOptions, Prompt, Scored, Scorer, SourceForm, as_prompts
-from sibao.server.hall import batch_of
 from sibao.server.service import GONE, Turn, all_of
 from sibao.workflows.jobs import has_template
 
@@ -27,7 +26,7 @@ class Line:
 
     def __init__(self, turn: Turn) -> None:
         self.turn, self.loop = turn, asyncio.get_running_loop()
-        self.gate = asyncio.Semaphore(batch_of(turn.guest.desk))
+        self.gate = asyncio.Semaphore(turn.at_once)
         self._end = self.loop.time() + turn.service.options.seconds
         self._lock, self._cut, self._open = threading.Lock(), False, set[Future[Any]]()
 
@@ -96,8 +95,6 @@ class DeskModel:
         try:
             while True:
                 delta = self.line.call(lambda: _next(pieces))
-                if delta.completion is not None:
-                    self.line.turn.record(delta.completion)
                 yield delta
                 if delta.completion is not None:
                     return
@@ -110,14 +107,17 @@ class DeskModel:
         return int(self.model.count(prompt))
 
     async def _one(self, prompt: Prompt, options: GenerateOptions) -> Completion:
+        turn = self.line.turn
         async with self.line.gate:
-            found = await self.guest.desk.complete(prompt, self.guest.options(options), self.line.left)
-        self.line.turn.record(found)
+            turn.caller.afford()
+            found = await self.guest.desk.complete(prompt, self.guest.options(options), self.line.left, turn.count)
         self._progress(1)
         return found
 
     async def _opened(self, prompt: Prompt, options: GenerateOptions) -> AsyncGenerator[Delta]:
-        return self.guest.desk.stream(prompt, self.guest.options(options), self.line.left)
+        turn = self.line.turn
+        turn.caller.afford()
+        return self.guest.desk.stream(prompt, self.guest.options(options), self.line.left, turn.count)
 
     def _progress(self, more: int) -> None:
         self._done += more

@@ -90,7 +90,7 @@ class Work:
             work = replace(job(self.name, model, **self.body.sampling()), expect=model.expect)
         result = work.run([inputs])[0] if tell is None else work.stream(inputs, _deltas(tell))
         if direct:
-            self.line.loop.call_soon_threadsafe(self.turn.count, result.usage)
+            self.turn.count_soon(result.usage)
         return _shown(self.name, result)
 
 

@@ -27,14 +27,15 @@ def create_app(options: ServeOptions) -> FastAPI:
     """The server's application. The files of this package that ``ROUTES`` names take part.
 
     Raises:
-        ConfigError: the file of keys cannot be read. BadInput: an adapter's folder is none.
+        ConfigError, StoreError: the file of keys, or what they have spent, cannot be read. BadInput: an adapter's folder is
+            none.
     """
     service = Service(options)
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         yield
-        await service.hall.close()
+        await service.close()
 
     app = FastAPI(
         title="Sibao", version=__version__, lifespan=life, docs_url=None, redoc_url=None,

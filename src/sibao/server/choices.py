@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,15 +22,20 @@ WAITING, KEPT = 4, 20
 """Choices that may wait, and ended ones that are remembered (their results stay in the store)."""
 GRACE = 10.0
 """Seconds that a process has to end by itself."""
+Settle = Callable[[float, int], object]
+"""Is told the money and the tokens that a choice took."""
 _COMMAND = [sys.executable, "-m", "sibao.server._choose_child"]
 
 
 @dataclass
 class Choice:
-    """One choice. ``said`` is what its process is told."""
+    """One choice. ``said`` is what its process is told; ``settle`` is told what it took, and None from then on; ``asked``: a
+    model may have answered."""
 
     id: str
     said: dict[str, Any]
+    settle: Settle | None
+    asked: bool = False
     state: State = "queued"
     opening: str = ""
     lanes: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -38,6 +44,12 @@ class Choice:
     began: float = 0.0
     ended: float = 0.0
     process: subprocess.Popen[bytes] | None = None
+
+    def settled(self, cost: float, tokens: int) -> None:
+        """It took so much."""
+        settle, self.settle = self.settle, None
+        if settle is not None:
+            settle(cost, tokens)
 
 
 class Choices:
@@ -49,8 +61,12 @@ class Choices:
         self._closed = False
         self._worker: threading.Thread | None = None
 
-    def submit(self, said: dict[str, Any]) -> str:
+    def submit(self, said: dict[str, Any], settle: Settle) -> str:
         """Take a choice; gives its id.
+
+        Args:
+            settle: called once, when it has ended, from any thread. Not where its process died at work and could not say
+                what it took.
 
         Raises:
             Refused: too many wait already.
@@ -59,7 +75,7 @@ class Choices:
             if self._closed or len(self._waiting()) >= WAITING:
                 hint = "wait for one to end, or cancel one"
                 raise Refused(429, f"{WAITING} choices are waiting already", hint=hint, seconds=30)
-            choice = Choice(secrets.token_hex(8), said)
+            choice = Choice(secrets.token_hex(8), said, settle)
             self._all[choice.id] = choice
             self._forget()
             if self._worker is None:
@@ -126,7 +142,9 @@ class Choices:
 
     def _give_up(self, one: Choice) -> None:
         one.state, one.ended, one.said = "cancelled", time.monotonic(), {}
-        if one.process is not None:
+        if one.process is None:
+            one.settled(0.0, 0)
+        else:
             one.process.terminate()
             last = threading.Timer(GRACE, one.process.kill)
             last.daemon = True
@@ -155,6 +173,8 @@ class Choices:
                 for line in process.stdout or ():
                     if line.endswith(b"\n"):  # half a line is a killed process's last
                         self._heard(one, json.loads(line))
+            if not one.asked:
+                one.settled(0.0, 0)
             with self._changed:
                 one.said, one.process = {}, None
                 if one.state == "running":
@@ -167,6 +187,10 @@ class Choices:
                 process.stdin.close()
 
     def _heard(self, one: Choice, said: dict[str, Any]) -> None:
+        if "spent" in said:
+            one.settled(said["spent"], said["tokens"])
+            return
+        one.asked = one.asked or "stage" in said
         with self._changed:
             if one.state != "running":  # given up meanwhile
                 return

@@ -29,15 +29,16 @@ class Counters:
         self.loaded = Gauge("sibao_models_loaded", "Models in memory.", **own)
         self.held = Gauge("sibao_cache_blocks_held", "Blocks of the cache that requests hold now.", ["model"], **own)
 
-    def answered(self, model: str, usage: Usage, first_token_seconds: float) -> None:
-        """Count one answer."""
+    def answered(self, model: str, usage: Usage, first_token_seconds: float | None) -> None:
+        """Count one answer, or vectors; None where no token was waited for."""
         for kind, count in (
             ("prompt", usage.prompt_tokens),
             ("cached", usage.cached_tokens),
             ("completion", usage.completion_tokens),
         ):
             self.tokens.labels(model, kind).inc(count)
-        self.first.labels(model).observe(first_token_seconds)
+        if first_token_seconds is not None:
+            self.first.labels(model).observe(first_token_seconds)
 
     def text(self) -> bytes:
         """In Prometheus' text form."""

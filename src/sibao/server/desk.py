@@ -2,29 +2,37 @@
 
 A model with an engine of Sibao's is stepped by one thread (``engine.driver``), and ``_news`` brings what it wrote to the
 event loop. Any other model (hosted, Transformers' own) answers in threads.
+
+What an answer took is told when it ends, in whatever way: who goes away in the middle pays for what was written.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import aclosing
-from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
-from sibao.core.errors import BadInput, ModelError
-from sibao.core.types import Completion, Delta, GenerateOptions, Model, Prompt
+from sibao.core.errors import BadInput, ModelError, SibaoError
+from sibao.core.types import Completion, Delta, GenerateOptions, Model, Prompt, Usage
 from sibao.engine.driver import Driver
 from sibao.engine.engine import Engine
 from sibao.providers._answers import Answer
+from sibao.providers._estimate import estimate
 from sibao.providers.local import LocalModel, is_tokens
 from sibao.server._news import News
 
 Asked = Prompt | Sequence[int]
 """A prompt, or its tokens."""
-THREADS = 16
-"""Answers of a model without an engine of Sibao's that are worked on at once; they keep no thread from other models."""
+Paid = Callable[[Usage, float | None], object]
+"""Is told once, in the event loop, what an answer took, and the seconds to its first token where there was one."""
+THREADS, EMBEDDING = 16, 4
+"""Threads of a model without an engine of Sibao's, in which it answers, counts and embeds; and those in which one with an
+engine embeds. They keep no thread from other models."""
+PROMPTS = ThreadPoolExecutor(8, "prompts")
+"""Threads in which prompts are made ready for Sibao's engines: a moment each, and nobody waits for what takes long."""
+T = TypeVar("T")
 
 
 class Desk:
@@ -37,37 +45,42 @@ class Desk:
         self.driver = (
             Driver(engine, self._news.tell) if isinstance(engine, Engine) and hasattr(model, "begin") else None
         )
-        self._threads = None if self.driver is not None else ThreadPoolExecutor(THREADS, "answers")
+        self._threads = ThreadPoolExecutor(THREADS if self.driver is None else EMBEDDING, "answers")
 
     def close(self) -> None:
         """Put the model away; nothing may run."""
         if self.driver is not None:
             self.driver.close()
-        if self._threads is not None:
-            self._threads.shutdown(wait=False)
+        elif hasattr(self.model, "close"):
+            self.model.close()
+        self._threads.shutdown(wait=False)
 
-    async def complete(self, prompt: Asked, options: GenerateOptions, seconds: float) -> Completion:
+    async def complete(
+        self, prompt: Asked, options: GenerateOptions, seconds: float, paid: Paid | None = None
+    ) -> Completion:
         """The whole answer, within so many seconds. Cancelling the task ends the request within a step.
 
         Raises:
             SibaoError: what the model's ``generate`` raises; a fault of the machine is a ``ModelError``.
         """
-        async with aclosing(self.stream(prompt, options, seconds)) as deltas:
+        async with aclosing(self.stream(prompt, options, seconds, paid)) as deltas:
             async for delta in deltas:
                 if delta.completion is not None:
                     return delta.completion
         raise ModelError("the model ended without an answer")
 
-    def stream(self, prompt: Asked, options: GenerateOptions, seconds: float) -> AsyncGenerator[Delta]:
+    def stream(
+        self, prompt: Asked, options: GenerateOptions, seconds: float, paid: Paid | None = None
+    ) -> AsyncGenerator[Delta]:
         """The answer piece by piece; what is refused raises before the first piece. Closing it ends the request.
 
         Raises:
             TimeoutError: after so many seconds.
         """
         end = asyncio.get_running_loop().time() + seconds
-        return (self._on_engine if self.driver is not None else self._in_thread)(prompt, options, end)
+        return (self._on_engine if self.driver is not None else self._in_thread)(prompt, options, end, _Bill(paid))
 
-    async def echo(self, prompt: Asked, options: GenerateOptions, seconds: float) -> Answer:
+    async def echo(self, prompt: Asked, options: GenerateOptions, seconds: float, paid: Paid | None = None) -> Answer:
         """The whole answer, with the log-probabilities of the prompt's own tokens, from the second on, in ``scored``.
 
         Raises:
@@ -78,27 +91,43 @@ class Desk:
             raise BadInput(
                 f"{self.model.name} does not tell its prompt's log-probabilities", hint="leave out echo or logprobs"
             )
-        answer = await asyncio.to_thread(self._begin, prompt, options, echo=True)
-        async with aclosing(self._answered(self.driver, answer, end)) as deltas:
+        answer = await asyncio.wrap_future(PROMPTS.submit(self._begin, prompt, options, echo=True))
+        async with aclosing(self._answered(self.driver, answer, end, _Bill(paid))) as deltas:
             async for _ in deltas:
                 continue
         return answer
 
-    async def _on_engine(self, prompt: Asked, options: GenerateOptions, end: float) -> AsyncGenerator[Delta]:
+    def check(self, asked: Iterable[tuple[Asked, GenerateOptions]]) -> None:
+        """Refuse what could not be answered, before anything is begun; in a thread.
+
+        Raises:
+            SibaoError: as ``stream``.
+        """
+        for prompt, options in asked if self.driver is not None else ():
+            self._begin(prompt, options)
+
+    def submit(self, call: Callable[..., T], *values: Any, long: bool = False) -> Future[T]:
+        """A call in a thread. What asks the model itself keeps to the model's own threads: all that a model elsewhere does,
+        and what takes ``long``."""
+        pool = PROMPTS if self.driver is not None and not long else self._threads
+        return pool.submit(call, *values)
+
+    async def _on_engine(
+        self, prompt: Asked, options: GenerateOptions, end: float, bill: _Bill
+    ) -> AsyncGenerator[Delta]:
         if self.driver is None:
             raise ModelError("the model has no engine")
-        answer = await asyncio.to_thread(self._begin, prompt, options)
-        async with aclosing(self._answered(self.driver, answer, end)) as deltas:
+        answer = await asyncio.wrap_future(PROMPTS.submit(self._begin, prompt, options))
+        async with aclosing(self._answered(self.driver, answer, end, bill)) as deltas:
             async for delta in deltas:
                 yield delta
 
-    async def _answered(self, driver: Driver, answer: Answer, end: float) -> AsyncGenerator[Delta]:
-        name, told = answer.request.id, 0
+    async def _answered(self, driver: Driver, answer: Answer, end: float, bill: _Bill) -> AsyncGenerator[Delta]:
+        name, told, failed = answer.request.id, 0, ""
         box = self._news.open(name, end)
         driver.ask(answer.request)
         try:
             while answer.reason is None:
-                failed = ""
                 text = ""
                 for event in await box.get():
                     text += answer.take(event)
@@ -107,11 +136,15 @@ class Desk:
                     raise ModelError(f"the answer could not be finished: {failed}", hint="ask again, or for less")
                 if text or answer.reason is not None:
                     done = None if answer.reason is None else answer.completion()
+                    if done is not None:
+                        bill.pay(done.usage, done.first_token_seconds)
                     scores, told = tuple(answer.scores[told:]), len(answer.scores)
                     yield Delta(text, done, scores)
         finally:
             self._news.close(name)
             driver.cancel(name)
+            if answer.tokens or not failed:
+                bill.pay(answer.completion().usage, None if answer.first is None else answer.first - answer.started)
 
     def _begin(self, prompt: Asked, options: GenerateOptions, **how: bool) -> Answer:
         """In a thread: a long prompt takes long to encode, and an adapter to be read."""
@@ -119,27 +152,76 @@ class Desk:
         self.model.engine.check(answer.request)
         return answer
 
-    async def _in_thread(self, prompt: Asked, options: GenerateOptions, end: float) -> AsyncGenerator[Delta]:
+    async def _in_thread(
+        self, prompt: Asked, options: GenerateOptions, end: float, bill: _Bill
+    ) -> AsyncGenerator[Delta]:
         if is_tokens(prompt) and not isinstance(self.model, LocalModel):
             raise BadInput(f"{self.model.name} takes text, not tokens", hint="send the prompt as text")
-        run = partial(asyncio.get_running_loop().run_in_executor, self._threads)
-        pieces: Iterator[Delta] = await run(self.model.stream, prompt, options)
+        work = _InThread(self.model, prompt, options)
         try:
             while True:
                 async with asyncio.timeout_at(end):
-                    delta = await run(next, pieces, None)
+                    delta = await asyncio.wrap_future(self._threads.submit(work.next))
                 if delta is None:
                     return
+                work.text += delta.text
+                if delta.completion is not None:
+                    bill.pay(delta.completion.usage, delta.completion.first_token_seconds)
                 yield delta
         finally:
-            close = getattr(pieces, "close", None)
+            if (usage := work.usage()) is not None:
+                bill.pay(usage, None)
+            await asyncio.shield(asyncio.to_thread(work.close))
+
+
+class _Bill:
+    """Tells what an answer took, once."""
+
+    def __init__(self, paid: Paid | None) -> None:
+        self._paid = paid
+
+    def pay(self, usage: Usage, first: float | None) -> None:
+        """This much; nothing where it has been told."""
+        paid, self._paid = self._paid, None
+        if paid is not None:
+            paid(usage, first)
+
+
+class _InThread:
+    """An answer of a model that blocks; ``next`` is called in a thread. ``text``: what has come so far."""
+
+    def __init__(self, model: Any, prompt: Asked, options: GenerateOptions) -> None:
+        self._model, self._prompt, self._options = model, prompt, options
+        self._pieces: Iterator[Delta] | None = None
+        self._asked = self._refused = self._closed = False
+        self.text = ""
+
+    def next(self) -> Delta | None:
+        """The next piece; None behind the last one."""
+        self._asked = True
+        try:
+            if self._pieces is None:
+                self._pieces = self._model.stream(self._prompt, self._options)
+            return None if self._closed else next(self._pieces, None)
+        except SibaoError:
+            self._refused = True
+            raise
+
+    def usage(self) -> Usage | None:
+        """What an answer without an end took, estimated; None where it was refused, or nobody was asked."""
+        if not self._asked or (self._refused and not self.text):
+            return None
+        known = is_tokens(self._prompt)
+        return Usage(len(self._prompt) if known else estimate(self._prompt), estimate(self.text))  # type: ignore[arg-type]
+
+    def close(self) -> None:
+        """End it. A hosted model's answer ends even while a thread waits for it, any other one with the step that it is in."""
+        self._closed, pieces = True, self._pieces
+        cancel, close = getattr(pieces, "cancel", None), getattr(pieces, "close", None)
+        try:
+            if cancel is not None:
+                cancel()
             if close is not None:
-                await asyncio.shield(run(_close, close))
-
-
-def _close(close: Any) -> None:
-    """A generator that still computes in another thread cannot be closed; it ends with that step."""
-    try:
-        close()
-    except ValueError:
-        return
+                close()
+        except ValueError:
+            return

@@ -17,6 +17,7 @@ from sibao.server._gemini_read import messages, read
 from sibao.server._gemini_schema import BatchEmbedAsk, CountAsk, EmbedAsk
 from sibao.server._gemini_told import SHOWN, BatchEmbedOut, CountOut, EmbedOut
 from sibao.server._gemini_wire import served_name
+from sibao.server._limit import tokens_of
 from sibao.server.gemini_generate import PLACES
 from sibao.server.service import TheService, Turn
 
@@ -57,16 +58,17 @@ def _count(body: CountAsk, model: Any) -> int:
 
 
 async def _vectors(turn: Turn, asked: Sequence[EmbedAsk]) -> list[dict[str, Any]]:
-    return await turn.in_thread(_embedded, turn, asked)
+    return await turn.in_thread(_embedded, turn, asked, long=True)
 
 
 def _embedded(turn: Turn, asked: Sequence[EmbedAsk]) -> list[dict[str, Any]]:
+    """In a thread; counted here, for the vectors are made even if the client has gone."""
     model = turn.guest.model
     if not hasattr(model, "embed"):
         raise BadInput(f"{turn.model} cannot embed", hint="take another model")
     texts = ["\n".join(words(turn) for turn in messages([one.content])) for one in asked]
     vectors = model.embed(texts)
-    turn.count(Usage(sum(model.count(text) for text in texts)))
+    turn.count_soon(Usage(sum(tokens_of(model, text) for text in texts)))
     return [{"values": _cut(vector, one.output_dimensionality)} for vector, one in zip(vectors, asked, strict=True)]
 
 

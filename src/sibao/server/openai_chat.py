@@ -38,7 +38,7 @@ async def chat(form: ChatForm, request: Request, service: TheService) -> ChatOut
         if form.stream:
             usage = form.stream_options is not None and form.stream_options.include_usage
             chunks = Chunks(turn.model, may, logprobs=form.wanted_logprobs is not None, usage=usage)
-            return events(turn, chunks.of(await streams(turn, asked)))
+            return events(turn, chunks.of(await streams(turn, asked), len(asked)))
         return _answer(turn.model, await turn.complete(asked), may)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -10,7 +11,7 @@ from starlette.responses import Response
 
 from sibao.core.types import Completion, Delta, GenerateOptions, Usage
 from sibao.server._limit import roomy
-from sibao.server._openai_ask import FINGERPRINT, new_id, now, streams, together, used
+from sibao.server._openai_ask import FINGERPRINT, new_id, now, streams, used
 from sibao.server._openai_completions_form import CompletionForm, CompletionOut, TextChoice
 from sibao.server._openai_echo import Table, text_of
 from sibao.server._openai_form import ERRORS, UsageOut, finish_of
@@ -46,7 +47,12 @@ async def completions(form: CompletionForm, request: Request, service: TheServic
 def _ready(
     model: Any, prompts: Sequence[Asked], wanted: Sequence[GenerateOptions]
 ) -> list[tuple[Asked, GenerateOptions]]:
-    return [roomy(model, prompt, options) for prompt in prompts for options in wanted]
+    """Each prompt is read once, for all its answers."""
+    found = list[tuple[Asked, GenerateOptions]]()
+    for prompt in prompts:
+        ready, first = roomy(model, prompt, wanted[0])
+        found += [(ready, replace(options, max_tokens=first.max_tokens)) for options in wanted]
+    return found
 
 
 def _shown(model: Any, prompts: Sequence[Asked]) -> list[str]:
@@ -97,19 +103,19 @@ def _out(model: str, choices: list[TextChoice], found: Sequence[Completion], ans
 
 
 async def _chunks(
-    turn: Turn, form: CompletionForm, begun: Sequence[AsyncGenerator[Delta]], shown: Sequence[str]
+    turn: Turn, form: CompletionForm, told: AsyncGenerator[tuple[int, Delta]], shown: Sequence[str]
 ) -> Pieces:
     usage = form.stream_options is not None and form.stream_options.include_usage
     common = {"id": new_id("cmpl-"), "object": "text_completion", "created": now(), "model": turn.model,
               "system_fingerprint": FINGERPRINT}  # fmt: skip
     head, tail = data(common)[: -len(b"}\n\n")] + b',"choices":[', b',"usage":null}\n\n' if usage else b"}\n\n"
-    heads = [head + b'{"index":%d,"text":' % number for number in range(len(begun))]
-    scorers = [None if form.logprobs is None else _Scorer(form.logprobs) for _ in begun]
+    heads = [head + b'{"index":%d,"text":' % number for number in range(len(shown))]
+    scorers = [None if form.logprobs is None else _Scorer(form.logprobs) for _ in shown]
     done: dict[int, Completion] = {}
     for number, text in enumerate(shown):
         if text:
             yield heads[number] + quoted(text) + b',"logprobs":null,"finish_reason":null}]' + tail
-    async for number, delta in together(begun):
+    async for number, delta in told:
         scorer, reason = scorers[number], b"null"
         if delta.completion is not None:
             done[number] = delta.completion

@@ -12,8 +12,9 @@ from pydantic import Field
 
 from sibao.core.errors import BadInput
 from sibao.core.types import Usage
+from sibao.server._limit import tokens_of
 from sibao.server._openai_form import ERRORS, MOST_PROMPTS, Form, Ids, Int, Told, Word
-from sibao.server.service import TheService, until_gone
+from sibao.server.service import TheService, Turn
 
 router = APIRouter(prefix="/v1", tags=["openai"])
 Many = Field(min_length=1, max_length=MOST_PROMPTS)
@@ -63,9 +64,7 @@ async def embeddings(form: EmbeddingForm, request: Request, service: TheService)
     if form.dimensions is not None:
         raise BadInput("dimensions is not known here", hint="leave it out: vectors have the model's own length")
     async with await service.turn(request, form.model) as turn:
-        work = turn.in_thread(_vectors, turn.guest.model, form)
-        vectors, tokens = await until_gone(request, work)
-        turn.count(Usage(prompt_tokens=tokens))
+        vectors, tokens = await turn.in_thread(_vectors, turn, form, long=True)
         found: list[Embedding] = [
             Embedding(index=number, embedding=_packed(one) if form.encoding_format == "base64" else list(one))
             for number, one in enumerate(vectors)
@@ -75,14 +74,17 @@ async def embeddings(form: EmbeddingForm, request: Request, service: TheService)
         )
 
 
-def _vectors(model: Any, form: EmbeddingForm) -> tuple[list[list[float]], int]:
-    """The vectors, and the tokens of all texts. In a thread."""
+def _vectors(turn: Turn, form: EmbeddingForm) -> tuple[list[list[float]], int]:
+    """The vectors, and the tokens of all texts. In a thread; counted here, for they are made even if the client has gone."""
+    model = turn.guest.model
     if not hasattr(model, "embed"):
         raise BadInput(f"{model.name} makes no vectors", hint="name a model that does; GET /api/status tells")
     texts = _texts(model, form.input)
     if not all(texts):
         raise BadInput("a text is empty", hint="give some text to embed")
-    return model.embed(texts), sum(_count(model, text) for text in texts)
+    vectors, tokens = model.embed(texts), sum(tokens_of(model, text) for text in texts)
+    turn.count_soon(Usage(tokens))
+    return vectors, tokens
 
 
 def _texts(model: Any, given: Any) -> list[str]:
@@ -95,11 +97,6 @@ def _texts(model: Any, given: Any) -> list[str]:
     if max(max(ids) for ids in many) >= tokenizer.vocab_size:
         raise BadInput(f"a token id is {tokenizer.vocab_size} or more", hint="use this model's own tokenizer")
     return [tokenizer.decode(ids) for ids in many]
-
-
-def _count(model: Any, text: str) -> int:
-    counts = getattr(model, "count", None)
-    return int(counts(text)) if counts is not None else len(model.tokenizer.encode(text, add_special_tokens=True))
 
 
 def _packed(vector: Sequence[float]) -> str:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Annotated, Any
 
-from anyio import to_thread
+from anyio import from_thread, to_thread
 from fastapi import APIRouter, Path, Query, Request
 
+from sibao.core.errors import Refused
 from sibao.server._choose_form import ChooseCandidate, ChooseCandidates, ChooseForm, ChooseJob, ChooseStarted
 from sibao.server.choices import Choices
+from sibao.server.keys import Caller
 from sibao.server.service import service_of
 from sibao.workflows._schema_choose import ChooseNeed
+from sibao.workflows.choose_offer import Offer, offers
 
 
 @asynccontextmanager
@@ -52,9 +55,16 @@ def candidates(request: Request) -> ChooseCandidates:
 @router.post("", status_code=202, summary="Start a choice")
 def choose(form: ChooseForm, request: Request) -> ChooseStarted:
     """Hard limits, then a race on the rows that drops losers early, then the pick and how sure it is. One choice is made at a
-    time; the others wait."""
+    time; the others wait. Of a key with a budget `max_cost` is taken at once, and what the race did not spend given back."""
     choices: Choices = request.state.choices
-    return ChooseStarted(job=choices.submit(form.checked(_offers(request))))
+    caller, offered = service_of(request).caller(request), _offers(request)
+    from_thread.run_sync(caller.admit)
+    said, hosted = form.checked(offered), form.hosted(offered)
+    if caller.budget is not None:
+        _refuse_unpriced(hosted)
+    most = form.max_cost or 0.0 if hosted else 0.0
+    with _reserved(caller, most):
+        return ChooseStarted(job=choices.submit(said, lambda cost, tokens: caller.used(tokens, cost - most)))
 
 
 @router.get("/{job}", summary="How a choice goes")
@@ -71,8 +81,33 @@ def cancel(job: JobId, request: Request) -> ChooseJob:
     return choices.cancel(job)
 
 
-def _offers(request: Request) -> Any:
-    from sibao.workflows.choose_offer import offers
+@contextmanager
+def _reserved(caller: Caller, most: float) -> Iterator[None]:
+    """What a choice may cost is spent from now on; given back where it is not taken after all."""
+    from_thread.run_sync(caller.reserve, most)
+    try:
+        yield
+    except Exception:
+        caller.used(0, -most)
+        raise
 
-    entries = service_of(request).hall.entries.values()
-    return offers({one.id: one.base if one.adapter is None else f"{one.base}+{one.adapter}" for one in entries})
+
+def _refuse_unpriced(hosted: Sequence[Offer]) -> None:
+    from sibao.workflows._models import price_of
+
+    if dark := [offer.name for offer in hosted if price_of(offer.loads) is None]:
+        raise Refused(
+            403, f"nobody knows the price of {dark[0]!r}, and the key has a budget",
+            hint="add the price to the catalogue of models, or take a key without a budget",
+        )  # fmt: skip
+
+
+def _offers(request: Request) -> list[Offer]:
+    """Hosted models that nobody serves are for who runs the server: others would spend the server's own accounts."""
+    service = service_of(request)
+    entries, options = service.hall.entries.values(), service.options
+    found = offers({one.id: one.base if one.adapter is None else f"{one.base}+{one.adapter}" for one in entries})
+    if options.any_model or (options.local and not service.keys.needed):
+        return found
+    served = {one.base for one in entries}
+    return [offer for offer in found if not offer.remote or offer.loads in served]

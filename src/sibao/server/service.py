@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
+from concurrent.futures import Future
 from contextlib import AsyncExitStack, aclosing
 from typing import Annotated, Any, TypeVar
 
@@ -13,9 +15,9 @@ from sibao.core.errors import Refused
 from sibao.core.types import Completion, Delta, GenerateOptions, Usage
 from sibao.providers._answers import Answer
 from sibao.server.counters import Counters
-from sibao.server.desk import Asked
+from sibao.server.desk import Asked, Paid
 from sibao.server.errors import gemini_key
-from sibao.server.hall import Guest, Hall
+from sibao.server.hall import Guest, Hall, batch_of
 from sibao.server.keys import Caller, Keys
 from sibao.server.options import ServeOptions
 
@@ -32,6 +34,18 @@ class Service:
         self.options = options
         self.hall, self.keys, self.counters = Hall(options), Keys(options.keys), Counters()
         self.draining = False
+        self._leaving: set[asyncio.Task[None]] = set()
+
+    async def close(self) -> None:
+        """Put all models away, and keep what was spent."""
+        await self.hall.close()
+        await asyncio.to_thread(self.keys.close)
+
+    def later(self, work: Coroutine[Any, Any, None]) -> None:
+        """Something that no request waits for."""
+        task = asyncio.create_task(work)
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
 
     def caller(self, request: Request) -> Caller:
         """Who asks.
@@ -70,12 +84,21 @@ class Service:
 
 
 class Turn:
-    """One caller's use of one model."""
+    """One caller's use of one model. Of one request at most ``at_once`` answers are worked on together; the others follow as
+    these end, so that nobody waits behind all of them."""
 
     def __init__(self, service: Service, request: Request, caller: Caller, guest: Guest, stack: AsyncExitStack) -> None:
         self.service, self.request, self.caller, self.guest = service, request, caller, guest
+        self.model, self.at_once = guest.entry.id, batch_of(guest.desk)
         self._stack = stack
-        self.model = guest.entry.id
+        self._loop = asyncio.get_running_loop()
+        self._end = self._loop.time() + service.options.seconds
+        self._threads: list[Future[Any]] = []
+
+    @property
+    def left(self) -> float:
+        """Seconds."""
+        return max(0.0, self._end - self._loop.time())
 
     async def __aenter__(self) -> Turn:
         return self
@@ -84,8 +107,12 @@ class Turn:
         await self.close()
 
     async def close(self) -> None:
-        """End what still streams and leave the model to others."""
-        await self._stack.aclose()
+        """End what still streams and leave the model to others, once no thread works on it for this turn any more."""
+        stack, busy = self._stack.pop_all(), [one for one in self._threads if not one.done()]
+        if busy:
+            self.service.later(_leave(stack, busy))
+        else:
+            await stack.aclose()
 
     def ended_by(self, end: Callable[[], Awaitable[None]]) -> None:
         """Something that closing the turn ends too."""
@@ -93,18 +120,17 @@ class Turn:
 
     def handed_on(self) -> Turn:
         """The same turn for another owner, who closes it; closing this one does nothing then."""
-        return Turn(self.service, self.request, self.caller, self.guest, self._stack.pop_all())
+        other = copy.copy(self)
+        other._stack = self._stack.pop_all()
+        return other
 
     async def complete(self, asked: Work) -> list[Completion]:
-        """All answers, in order, worked on together. A client that goes away ends them.
+        """All answers, in order. A client that goes away ends them.
 
         Raises:
-            Refused: it took too long (504), or the client has gone. SibaoError: what the model raises.
+            Refused: it took too long (504), the client has gone, or the budget is spent. SibaoError: what the model raises.
         """
-        found = await self._each(asked, self.guest.desk.complete)
-        for completion in found:
-            self.record(completion)
-        return found
+        return await self._each(asked, self.guest.desk.complete)
 
     async def echo(self, asked: Work) -> list[Answer]:
         """All answers, with their prompts' own log-probabilities.
@@ -112,17 +138,20 @@ class Turn:
         Raises:
             BadInput: the model does not tell them. Refused, SibaoError: as ``complete``.
         """
-        found = await self._each(asked, self.guest.desk.echo)
-        for answer in found:
-            self.record(answer.completion())
-        return found
+        return await self._each(asked, self.guest.desk.echo)
 
     async def _each(
-        self, asked: Work, ask: Callable[[Asked, GenerateOptions, float], Coroutine[Any, Any, T]]
+        self, asked: Work, ask: Callable[[Asked, GenerateOptions, float, Paid], Coroutine[Any, Any, T]]
     ) -> list[T]:
-        seconds = self.service.options.seconds
-        work = [ask(prompt, self.guest.options(options), seconds) for prompt, options in asked]
-        return await until_gone(self.request, all_of(work))
+        found, todo = dict[int, T](), iter(enumerate(asked))
+
+        async def work() -> None:
+            for number, (prompt, options) in todo:
+                self.caller.afford()
+                found[number] = await ask(prompt, self.guest.options(options), self.left, self.count)
+
+        await until_gone(self.request, all_of([work() for _ in range(min(self.at_once, len(asked)))]))
+        return [found[number] for number in range(len(asked))]
 
     async def stream(self, prompt: Asked, options: GenerateOptions) -> AsyncGenerator[Delta]:
         """The pieces of an answer; the first has been waited for, so that what is refused raises here. Closing the turn ends
@@ -131,36 +160,63 @@ class Turn:
         Raises:
             Refused: it took too long, or the client has gone. SibaoError: what the model raises.
         """
-        pieces = self.guest.desk.stream(prompt, self.guest.options(options), self.service.options.seconds)
+        pieces = self.guest.desk.stream(prompt, self.guest.options(options), self.left, self.count)
         self._stack.push_async_callback(pieces.aclose)
         first = await until_gone(self.request, anext(pieces))
-        going = self._going_on(first, pieces)
+        going = self._going_on(pieces, first)
         self._stack.push_async_callback(going.aclose)
         return going
 
-    async def _going_on(self, first: Delta, pieces: AsyncGenerator[Delta]) -> AsyncGenerator[Delta]:
-        async with aclosing(pieces):
-            delta = first
-            while True:
-                if delta.completion is not None:
-                    self.record(delta.completion)
+    async def stream_later(self, prompt: Asked, options: GenerateOptions) -> AsyncGenerator[Delta]:
+        """The same of an answer that begins when its first piece is asked for. Who reads it closes it."""
+        self.caller.afford()
+        pieces = self.guest.desk.stream(prompt, self.guest.options(options), self.left, self.count)
+        async with aclosing(self._going_on(pieces)) as going:
+            async for delta in going:
                 yield delta
-                if delta.completion is not None:
-                    return
-                try:
+
+    async def _going_on(self, pieces: AsyncGenerator[Delta], first: Delta | None = None) -> AsyncGenerator[Delta]:
+        async with aclosing(pieces):
+            try:
+                delta = await anext(pieces) if first is None else first
+                while delta.completion is None:
+                    yield delta
                     delta = await anext(pieces)
-                except TimeoutError:
-                    raise late(self.service.options.seconds) from None
+            except TimeoutError:
+                raise late(self.service.options.seconds) from None
+            yield delta
 
-    async def in_thread(self, call: Callable[..., T], *values: Any) -> T:
-        """A call that computes, in a thread; the answer is waited for even if the client has gone."""
-        return await asyncio.to_thread(call, *values)
+    async def check(self, asked: Work) -> None:
+        """Refuse what will be asked later.
 
-    def record(self, completion: Completion) -> None:
-        """Count an answer."""
-        self.count(completion.usage, completion.first_token_seconds)
+        Raises:
+            Refused, SibaoError: as ``stream``.
+        """
+        await self.in_thread(self.guest.desk.check, [(prompt, self.guest.options(how)) for prompt, how in asked])
 
-    def count(self, usage: Usage, first_token_seconds: float = 0.0) -> None:
+    async def in_thread(self, call: Callable[..., T], *values: Any, long: bool = False) -> T:
+        """What a call in one of the model's threads gives. A thread cannot be ended: where it takes too long or the client goes
+        nobody waits for it, and the turn keeps its place in the queue until it ends.
+
+        Args:
+            long: it makes the model compute.
+
+        Raises:
+            Refused: it took too long, or the client has gone. SibaoError: what the call raises.
+        """
+        running = self.guest.desk.submit(call, *values, long=long)
+        self._threads.append(running)
+        return await until_gone(self.request, self._in_time(running))
+
+    async def _in_time(self, running: Future[T]) -> T:
+        async with asyncio.timeout_at(self._end):
+            return await asyncio.wrap_future(running)
+
+    def count_soon(self, usage: Usage) -> None:
+        """Count tokens, from a thread."""
+        self._loop.call_soon_threadsafe(self.count, usage)
+
+    def count(self, usage: Usage, first_token_seconds: float | None = None) -> None:
         """Count tokens, for the key's limits, the counters and the log."""
         cost = 0.0 if self.guest.price is None else self.guest.price.cost(usage)
         self.caller.used(usage.prompt_tokens + usage.completion_tokens, cost)
@@ -168,6 +224,11 @@ class Turn:
         audit = self.request.scope.setdefault("audit", {})
         for name in ("prompt_tokens", "completion_tokens"):
             audit[name] = audit.get(name, 0) + getattr(usage, name)
+
+
+async def _leave(stack: AsyncExitStack, busy: Sequence[Future[Any]]) -> None:
+    await asyncio.gather(*map(asyncio.wrap_future, busy), return_exceptions=True)
+    await stack.aclose()
 
 
 def service_of(request: Request) -> Service:

@@ -144,6 +144,32 @@ def _data_url(text: str) -> bytes:
         raise DataError(f"is not base64: {error}", file="the data: URL") from None
 
 
+def refuse_files(row: Row) -> None:
+    """Of a row that a stranger sent: pictures and films may stand in it, but name no file of this machine.
+
+    Raises:
+        DataError: one is anything but a ``data:`` URL.
+    """
+    for name, value in _shown(row):
+        if isinstance(value, str) and not value.startswith("data:"):
+            raise DataError(
+                f"got {value[:80]!r}, wanted a data: URL: files of the server are not read", field=name,
+                hint="data:image/png;base64,...",
+            )  # fmt: skip
+
+
+def _shown(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """What a row shows, however deep (parts of messages do), by the field that it stands in."""
+    if isinstance(value, Mapping):
+        for key, one in value.items():
+            yield from _shown(one, key if key in (*SEEN, "image_url") else name)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _shown(one, name)
+    elif name:
+        yield name, value
+
+
 def beside(row: Row, file: str | Path) -> Row:
     """A row whose pictures are named relative to its data file; names that lead nowhere there stay as they are."""
     folder = Path(file).parent

@@ -24,8 +24,13 @@ from sibao.workflows._choose_run import Lineup
 from sibao.workflows.evaluate import items_of
 
 
-def choose(ask: Ask, *, quiet: bool = False, today: date | None = None, watch: Watch = unwatched) -> Choice:
+def choose(
+    ask: Ask, *, quiet: bool = False, today: date | None = None, watch: Watch = unwatched, purse: Purse | None = None
+) -> Choice:
     """Choose among models. Bad rows, unknown metrics and weights are refused before any model is opened.
+
+    Args:
+        purse: what the race is paid from, for who wants to know what it spent however it ends.
 
     Raises:
         BadInput, DataError: rows, names, a task that cannot be told. ModelError: a model of this machine that is not here.
@@ -40,7 +45,7 @@ def choose(ask: Ask, *, quiet: bool = False, today: date | None = None, watch: W
     task = load_task(need.task)
     options = None if ask.max_tokens is None else GenerateOptions(max_tokens=ask.max_tokens)
     metric = ask.metric or RACED_ON.get(task.name, task.metrics[0])
-    purse = Purse(ask.plan.max_cost, ask.limits.currency)
+    purse = purse or Purse(ask.plan.max_cost, ask.limits.currency)
     work = Work(task, items_of(task, rows, ask.to or need.to), metric, options, ask.batch, purse)
     work.values([])  # refuses a metric that cannot be raced on
     ask = ask if ask.candidates else replace(ask, candidates=suggestions(known, need.task))
