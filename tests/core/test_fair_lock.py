@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
+
+import pytest
 
 from sibao.core.fair_lock import FairLock
 
@@ -87,3 +90,47 @@ def test_it_is_given_up_when_the_block_fails() -> None:
 
     threading.Thread(target=take).start()
     assert taken.wait(SECONDS)
+
+
+@pytest.mark.parametrize("given", [False, True], ids=["while it waits", "when it was given the lock"])
+def test_who_is_interrupted_holds_up_nobody(given: bool) -> None:
+    lock, held, leave, taken = FairLock(), threading.Event(), threading.Event(), threading.Event()
+    me = threading.get_ident()
+
+    def hold() -> None:
+        with lock:
+            held.set()
+            leave.wait(SECONDS)
+
+    def send() -> None:
+        end = time.monotonic() + SECONDS
+        while not lock._waiting and time.monotonic() < end:
+            time.sleep(0.001)
+        time.sleep(0.02)
+        signal.pthread_kill(me, signal.SIGUSR1)
+
+    def interrupt(*_: object) -> None:
+        if given:
+            leave.set()
+            holder.join(SECONDS)
+        raise KeyboardInterrupt
+
+    def take() -> None:
+        with lock:
+            taken.set()
+
+    holder, sender = threading.Thread(target=hold), threading.Thread(target=send)
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        holder.start()
+        assert held.wait(SECONDS)
+        sender.start()
+        with pytest.raises(KeyboardInterrupt):
+            lock.__enter__()
+        sender.join(SECONDS)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+        leave.set()
+        holder.join(SECONDS)
+    threading.Thread(target=take, daemon=True).start()
+    assert taken.wait(SECONDS) and not lock._waiting

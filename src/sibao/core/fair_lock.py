@@ -20,16 +20,29 @@ class FairLock:
         self._waiting: deque[tuple[int, threading.Lock]] = deque()
 
     def __enter__(self) -> FairLock:
-        me = threading.get_ident()
-        with self._inner:
-            if self._owner in (None, me):
-                self._owner, self._depth = me, self._depth + 1
-                return self
-            turn = threading.Lock()
-            turn.acquire()
-            self._waiting.append((me, turn))
-        turn.acquire()  # the one before gives it over, together with the lock
+        me, turn, waits = threading.get_ident(), threading.Lock(), False
+        turn.acquire()
+        try:
+            with self._inner:
+                if self._owner in (None, me):
+                    self._owner, self._depth = me, self._depth + 1
+                    return self
+                waits = True
+                self._waiting.append((me, turn))
+            turn.acquire()  # the one before gives it over, together with the lock
+        except BaseException:  # a signal, say: nobody must wait for who does not come
+            if waits:
+                self._go_away(me, turn)
+            raise
         return self
+
+    def _go_away(self, me: int, turn: threading.Lock) -> None:
+        with self._inner:
+            if (me, turn) in self._waiting:
+                self._waiting.remove((me, turn))
+                return
+        if self._owner == me:  # it was given over meanwhile
+            self.__exit__()
 
     def __exit__(self, *_: object) -> None:
         with self._inner:
