@@ -59,6 +59,16 @@ def model_file(path: Path, most: int | None = None) -> Path:
     return path
 
 
+def stamp(path: Path) -> tuple[int, int]:
+    """Size and time of the last change of a file: it differs once the file was written anew.
+
+    Raises:
+        OSError: it cannot be looked at.
+    """
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
+
+
 def fsync_dir(path: Path) -> None:
     """Make a rename inside ``path`` durable."""
     fd = os.open(path, os.O_RDONLY)

@@ -81,6 +81,28 @@ def test_another_checkpoint_precision_or_kernel_is_another_file(
     assert reads == ["int8", "int4", "int8", "int8"] and len(packed(tmp_path)) == 2
 
 
+@pytest.mark.parametrize("change", ["nothing", "release", "family", "network"])
+def test_what_other_code_has_made_is_made_anew(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    reads: list[str] = []
+    for part in ("models", "nn", "engine"):
+        shutil.copytree(store.PACKAGE / part, tmp_path / "package" / part, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(store, "PACKAGE", tmp_path / "package")
+    store._code.cache_clear()
+    opened(folder, "int8", reads)
+    if change == "release":
+        monkeypatch.setattr(store, "__version__", "another")
+    elif change != "nothing":
+        name = {"family": "models/qwen3.py", "network": "nn/lora.py"}[change]
+        with (tmp_path / "package" / name).open("a", encoding="utf-8") as file:
+            file.write("# a rule more\n")
+    store._code.cache_clear()
+    opened(folder, "int8", reads)
+    store._code.cache_clear()
+    assert len(reads) == (1 if change == "nothing" else 2)
+
+
 def test_what_is_damaged_is_made_anew(folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     reads: list[str] = []
     wanted = logits_of(opened(folder, "int8", reads), ROWS)

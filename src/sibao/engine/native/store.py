@@ -15,14 +15,16 @@ import shutil
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor
 
-from sibao.core.paths import atomic_path, cache_dir
-from sibao.engine.native import pair_weights, panels, weights
+from sibao import __version__
+from sibao.core.paths import atomic_path, cache_dir, stamp
+from sibao.engine.native import pair_weights
 from sibao.engine.native.library import library, version
 from sibao.engine.native.panels import ALIGNED, PANEL, Tensors
 from sibao.engine.native.weights import KINDS, NORMS, embeddings
@@ -37,6 +39,9 @@ log = logging.getLogger("sibao.engine")
 MAGIC = b"sibao packed 1\n\x00"
 PAGE = 4096
 _FIRST = struct.Struct("<16sQQ32s")
+PACKAGE = Path(__file__).parents[2]
+CODE = ("models/*.py", "nn/*.py", "engine/quantized.py", "engine/native/*weights.py", "engine/native/panels.py")
+"""What makes packed weights of a checkpoint's files, beside the kernels."""
 _DTYPES = {str(t).removeprefix("torch."): t for t in (torch.uint8, torch.int32, torch.float32, torch.bfloat16)}
 
 
@@ -51,23 +56,27 @@ class Place:
 
 
 def place(config: Config, precision: str, files: Sequence[Path]) -> Place:
-    """The place of what is made of these files, as they are now, by these kernels.
+    """The place of what is made of these files, as they are now, by this code and these kernels.
 
     Args:
         files: all that the weights come from, an adapter's files too.
     """
-    facts: list[Any] = [(str(path.resolve()), *_state(path)) for path in files]
-    code = [Path(str(module.__file__)).read_text(encoding="utf-8") for module in (weights, pair_weights, panels)]
+    facts: list[Any] = [(str(path.resolve()), *stamp(path)) for path in files]
     names = hashlib.sha256(repr([path for path, *_ in facts]).encode()).hexdigest()[:12]
-    key = hashlib.sha256(repr((facts, repr(config), precision, version(), code)).encode()).hexdigest()[:24]
+    made_by = __version__, version(), _code()
+    key = hashlib.sha256(repr((facts, repr(config), precision, made_by)).encode()).hexdigest()[:24]
     label = re.sub(r"[^\w.-]+", "-", files[0].absolute().parent.name)[:40]
     family = f"{label}-{names}-{precision}-"
     return Place(cache_dir() / "packed" / f"{family}{key}", family, config, precision)
 
 
-def _state(path: Path) -> tuple[int, int]:
-    found = path.stat()
-    return found.st_size, found.st_mtime_ns
+@cache
+def _code() -> str:
+    """Of the code that makes the weights: what other code has packed is made anew."""
+    digest = hashlib.sha256()
+    for path in sorted(path for pattern in CODE for path in PACKAGE.glob(pattern)):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def kept(place: Place, make: Callable[[], Iterable[tuple[str, Tensor]]]) -> Tensors:
