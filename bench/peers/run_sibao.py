@@ -32,6 +32,8 @@ from sibao.tasks import long
 from sibao.tasks.base import load_task
 
 NUMBERS = itertools.count()
+EMBEDDINGS = ("embed_tokens", "embed_positions", "shared")
+"""Names that the kernels' weights have them under; a tied one in whole numbers is only there as the head."""
 
 
 class Listening:
@@ -172,12 +174,14 @@ def _second(runner: NativeRunner, blocks: int) -> NativeRunner:
     return NativeRunner(Weights(old.config, old.precision, old.tensors), blocks, runner.threads, lambda: runner.model)
 
 
-def weights_of(served: Any) -> list[Any]:
-    """What each step reads: things with ``nbytes``."""
+def weights_of(served: Any) -> list[torch.Tensor]:
+    """What each step reads. Of an embedding it reads some rows only; one that is the head too counts as the head."""
     if hasattr(served, "engine") and isinstance(served.engine.runner, NativeRunner):
-        return [served.engine.runner.weights]
+        return [t for name, t in served.engine.runner.weights.tensors.items() if name.split(".")[-2] not in EMBEDDINGS]
     network = served.engine.runner.model if hasattr(served, "engine") else served.model
-    return list({p.data_ptr(): p for p in itertools.chain(network.parameters(), network.buffers())}.values())
+    parts = [part for part in network.modules() if not isinstance(part, torch.nn.Embedding)]
+    read = (t for part in parts for t in (*part.parameters(recurse=False), *part.buffers(recurse=False)))
+    return list({t.data_ptr(): t for t in read}.values())
 
 
 def _behind(logits_TV: torch.Tensor, tokens_T: torch.Tensor) -> tuple[int, float]:
