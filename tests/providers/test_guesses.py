@@ -50,6 +50,20 @@ def test_the_same_answers_with_a_draft_model(
             assert right > guessed / 2 and model.engine.counts.steps < plain.engine.counts.steps
 
 
+def test_a_stop_string_ends_usage_and_scores_at_the_same_token(qwen_folder: Path) -> None:
+    """A step may bring tokens behind it."""
+    plain, guessing = local(qwen_folder, speculate=False), local(qwen_folder, draft=str(qwen_folder))
+    free = plain.generate([PROMPTS[0]], GenerateOptions(40))[0].text
+    for at in range(2, len(free) // 2, 3):
+        options = GenerateOptions(40, Sampling(logprobs=1), stop=(free[at : at + 2],))
+        wanted, got = (model.generate(PROMPTS, options) for model in (plain, guessing))
+        assert [(one.text, one.usage, one.logprobs) for one in got] == [
+            (one.text, one.usage, one.logprobs) for one in wanted
+        ]
+        assert wanted[0].finish_reason == "stop" and wanted[0].usage.completion_tokens < 40
+    assert guessing.guesses[1] > 0
+
+
 def test_without_kernels_too(qwen_folder: Path, gpt2_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("missing", "missing_now"):
         monkeypatch.setattr(f"sibao.engine.build.{name}", lambda: "none today")

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 from sibao.core.errors import BadInput
 from sibao.core.types import Completion, Delta, FinishReason, GenerateOptions, Sampling, TokenLogprob, Usage
@@ -93,17 +94,24 @@ class Answer:
     scored: SequenceScore | None = None
 
     def take(self, event: Event) -> str:
-        """Account for an event; returns the text that is certain now."""
+        """Account for an event; returns the text that is certain now. An event may bring several tokens (speculation):
+        those behind the one that completed a stop string are none of the answer's."""
         if self.reason is not None:
             return ""
         now = time.perf_counter()
         if event.token_ids:
             self.first = self.first or now
-        self.tokens += len(event.token_ids)
         self.reused = max(self.reused, event.reused)
         self.scored = event.scored or self.scored
-        self._take_scores(event)
-        new = self.decoder.push(event.token_ids)
+        new = ""
+        for token, score in zip_longest(event.token_ids, event.logprobs):
+            new += self.decoder.push([token])
+            self.tokens += 1
+            if score is not None:
+                top = tuple((self.word(t), p) for t, p in score.top)
+                self.scores.append(TokenLogprob(self.word(token), score.logprob, top))
+            if self.decoder.stopped:
+                break
         if event.finish_reason is not None:
             new += self.decoder.flush()
         cut = self.forced and self.tokens == self.request.max_tokens - 1
@@ -120,11 +128,6 @@ class Answer:
         wait = (self.first or self.ended) - self.started
         reason = self.reason or "error"
         return Completion(self.text, reason, usage, self.ended - self.started, wait, tuple(self.scores))
-
-    def _take_scores(self, event: Event) -> None:
-        for token, score in zip(event.token_ids, event.logprobs, strict=False):
-            top = tuple((self.word(t), p) for t, p in score.top)
-            self.scores.append(TokenLogprob(self.word(token), score.logprob, top))
 
     def word(self, token: int) -> str:
         """A token by itself, control tokens too."""
