@@ -1,4 +1,5 @@
-"""Minutes of mixed work for the engine: random arrivals, lengths, cancellations, adapters, seeds and forms of answers.
+"""Minutes of mixed work for the engine: random arrivals, lengths, cancellations, adapters, seeds and forms of answers;
+beam searches and texts to be scored among them.
 
     python bench/soak.py [--minutes 10] [--precision fp32|bf16|int8|int4] [--seed 0]
 
@@ -25,6 +26,7 @@ from sibao.core.types import Sampling
 from sibao.engine.build import build
 from sibao.engine.engine import Engine
 from sibao.engine.request import Event, Request
+from sibao.engine.search import Search
 from sibao.models.adapter import adapt, save_adapter
 from sibao.models.folder import load_model, read_config
 from sibao.models.names import resolve
@@ -80,6 +82,16 @@ class Visitors:
         draw = self.random
         self.count += 1
         ids = [token for _ in range(draw.choice((1, 1, 1, 3))) for token in draw.choice(self.texts)]
+        adapter = draw.choice(self.adapters) if draw.random() < 0.3 else None
+        kind = draw.random()
+        if kind < 0.1:
+            new = draw.randint(1, 30)
+            search = Search(new, self.tokenizer.eos_ids, draw.randint(2, 3), draw.choice((0.0, 1.0)))
+            return Request(str(self.count), ids[: draw.randint(1, 90)], max_tokens=new, adapter=adapter, search=search)
+        if kind < 0.25:
+            ids = ids[: draw.randint(2, 380)]
+            start = draw.randint(1, len(ids) - 1)
+            return Request(str(self.count), ids, max_tokens=0, adapter=adapter, score_from=start)
         sampling = Sampling(
             draw.choice((0.0, 0.0, 0.7, 1.2)), draw.choice((0, 40)), draw.choice((1.0, 0.9)), seed=draw.randrange(1 << 30),
             repetition_penalty=draw.choice((1.0, 1.0, 1.2)), logprobs=draw.choice((None, None, 2)),
@@ -87,13 +99,14 @@ class Visitors:
         return Request(
             str(self.count), ids[: draw.randint(1, 380)], sampling, frozenset(self.tokenizer.eos_ids), draw.randint(1, 90),
             constraint=draw.choice(self.forms).fresh() if draw.random() < 0.15 else None,
-            adapter=draw.choice(self.adapters) if draw.random() < 0.3 else None, priority=draw.choice((0, 0, 0, 1)),
+            adapter=adapter, priority=draw.choice((0, 0, 0, 1)), group=draw.choice((None, "a", "b")),
         )  # fmt: skip
 
 
 def answer(events: list[Event]) -> tuple[Any, ...]:
-    """What a request was told."""
-    return [t for e in events for t in e.token_ids], [s for e in events for s in e.logprobs], events[-1].finish_reason
+    """What a request was told: tokens, scores, how it ended."""
+    scores = [s for e in events for s in (*e.logprobs, e.scored, e.search_score) if s is not None]
+    return [t for e in events for t in e.token_ids], scores, events[-1].finish_reason
 
 
 def alone(engine: Engine, request: Request) -> tuple[Any, ...]:
