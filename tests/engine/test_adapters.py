@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +13,7 @@ import torch
 from tests.contract.peers import peer
 
 from sibao.core.errors import BadInput, ModelError
-from sibao.engine import adapters as adapters_module
+from sibao.engine.adapters import Adapter, Adapters, named
 from sibao.engine.build import build
 from sibao.engine.engine import Engine
 from sibao.engine.request import Request
@@ -87,22 +90,100 @@ def test_without_kernels_scores_are_those_of_the_merged_models(family: str, tmp_
     assert wanted["none 0"] != pytest.approx(wanted["dora 0"], abs=1e-2)
 
 
-def test_little_memory_forgets_and_reads_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Folders of the adapters that are read, as they are."""
+    found: list[str] = []
+    read = Adapters._read
+
+    def watched(self: Adapters, adapter: Adapter) -> Any:
+        found.append(adapter.folder)
+        return read(self, adapter)
+
+    monkeypatch.setattr(Adapters, "_read", watched)
+    return found
+
+
+def little(base: Path, kernels: bool | None = None) -> Engine:
+    """An engine that keeps one adapter beside those of a step."""
+    engine = build(load_model(base, torch.float32), family="llama", kernels=kernels)
+    assert engine.runner.adapters is not None
+    engine.runner.adapters._memory = 1
+    return engine
+
+
+@pytest.mark.parametrize("kernels", [None, False], ids=["kernels", "operators"])
+@pytest.mark.parametrize("kind", ["plain", "dora"])
+def test_those_of_one_step_are_read_once_however_little_memory_there_is(
+    tmp_path: Path, reads: list[str], kind: str, kernels: bool | None
+) -> None:
     base = peer("llama", 0)[1]
-    names = [make_adapter(tmp_path / str(i), base, "llama", "plain", i) for i in range(3)]
+    names = [make_adapter(tmp_path / str(i), base, "llama", kind, i) for i in range(3)]
     requests = [
         Request(f"{n} {i}", PROMPTS[i], max_tokens=4, adapter=name) for n, name in enumerate(names) for i in (0, 1)
     ]
-    ample = answers(build(load_model(base, torch.float32), family="llama"), requests)
-    reads: list[str] = []
-    read = adapters_module.Adapters._read
-    monkeypatch.setattr(
-        adapters_module.Adapters, "_read", lambda self, folder: (reads.append(folder), read(self, folder))[1]
-    )
-    engine = build(load_model(base, torch.float32), family="llama")
-    assert engine.runner.adapters is not None
-    engine.runner.adapters._memory = 1
-    assert answers(engine, requests) == ample and len(reads) > len(names)
+    ample = answers(build(load_model(base, torch.float32), family="llama", kernels=kernels), requests)
+    reads.clear()
+    assert answers(little(base, kernels), requests) == ample
+    assert reads == [*names, *names[:2]]  # when they were asked for, and in the first step the two that had to go
+
+
+@pytest.mark.parametrize("change", ["gone", "another"])
+def test_an_adapter_that_cannot_be_read_again_ends_its_own_requests(tmp_path: Path, change: str) -> None:
+    base = peer("llama", 0)[1]
+    lost, kept = (make_adapter(tmp_path / str(i), base, "llama", "plain", i) for i in range(2))
+    engine, good = little(base), Request("good", PROMPTS[1], max_tokens=4, adapter=kept)
+    wanted = answers(engine, [good])["good"]
+    engine.add(Request("bad", PROMPTS[0], max_tokens=4, adapter=lost))
+    engine.add(good)
+    if change == "gone":
+        shutil.rmtree(lost)
+    else:
+        make_adapter(Path(lost), base, "llama", "plain", 7)
+    events = []
+    while engine.busy:
+        events += engine.step()
+    (bad,) = (event for event in events if event.id == "bad")
+    assert bad.finish_reason == "error" and ("has changed" if change == "another" else lost) in bad.error
+    assert [token for event in events if event.id == "good" for token in event.token_ids] == wanted
+    assert engine.held == 0
+
+
+def test_one_that_is_trained_anew_in_its_folder_answers_as_it_is_now(tmp_path: Path) -> None:
+    base, prompt = peer("llama", 0)[1], [1 + i % 90 for i in range(40)]
+    engine, said = build(load_model(base, torch.float32), family="llama"), []
+    for seed in (1, 2):
+        name = make_adapter(tmp_path / "a", base, "llama", "plain", seed)
+        asked = [Request("a", prompt, max_tokens=6, adapter=name)]
+        said.append(answers(engine, asked))
+        assert said[-1] == answers(build(load_model(base, torch.float32), family="llama"), asked)
+    assert said[0] != said[1]
+
+
+def test_threads_may_ask_at_once(tmp_path: Path, reads: list[str]) -> None:
+    base = peer("llama", 0)[1]
+    model = load_model(base, torch.float32)
+    kept = [named(make_adapter(tmp_path / str(i), base, "llama", "plain", i)) for i in range(3)]
+    adapters, faults = Adapters(lambda: model, "llama"), list[Exception]()
+    networks = [adapters.get(one) for one in kept]
+
+    def ask() -> None:
+        try:
+            for number in range(300):
+                assert adapters.get(kept[number % 3]) is networks[number % 3]
+        except Exception as error:
+            faults.append(error)
+
+    threads, before = [threading.Thread(target=ask) for _ in range(4)], sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert not faults and reads == [one.folder for one in kept]
 
 
 def test_what_cannot_be_named_is_refused(tmp_path: Path) -> None:

@@ -219,6 +219,17 @@ class Told(Only):
         self.told.append(ids)
 
 
+def test_one_that_fails_when_it_is_told_is_asked_all_the_same() -> None:
+    class Failing(Only):
+        def prepare(self, ids: list[int]) -> None:
+            raise ValueError("not now")
+
+    row = job([1], constraint=Failing(5))
+    prepare([row])
+    logits, failed = adjusted([row], random_logits(0))
+    assert not failed and int(logits.argmax()) == 5
+
+
 def test_constraints_are_told_before_the_forward() -> None:
     told = Told()
     prepare([job([1, 2], [5, 6], constraint=told), job([1]), job([1], constraint=Only(2))])

@@ -13,8 +13,11 @@ from sibao.engine.runner import BLOCK
 from sibao.engine.scheduler import BESIDE_TOKENS, STEP_TOKENS, Scheduler
 
 
-def job(name: str, length: int = 3, *, priority: int = 0, first: int = 1, max_tokens: int = 8) -> Job:
-    return Job(Request(name, [first] * length, priority=priority, max_tokens=max_tokens), torch.Generator())
+def job(
+    name: str, length: int = 3, *, priority: int = 0, first: int = 1, max_tokens: int = 8, group: str | None = None
+) -> Job:
+    request = Request(name, [first] * length, priority=priority, max_tokens=max_tokens, group=group)
+    return Job(request, torch.Generator())
 
 
 def scheduler(blocks: int = 100, max_batch: int = 8) -> Scheduler:
@@ -30,6 +33,40 @@ def test_priority_then_arrival() -> None:
     for name, priority in (("a", 0), ("b", 5), ("c", 0), ("d", 5)):
         queue.add(job(name, priority=priority))
     assert names(queue.plan()) == ["b", "d", "a", "c"]
+
+
+def started(queue: Scheduler, count: int) -> list[str]:
+    """Who begins, one after the other; each is done at once."""
+    found = []
+    for _ in range(count):
+        found += names(queue.plan())
+        queue.remove(found[-1])
+    return found
+
+
+def test_groups_begin_one_request_each_in_turn() -> None:
+    queue = scheduler(max_batch=1)
+    for number in range(6):
+        queue.add(job(f"many {number}", group="many"))
+    assert started(queue, 2) == ["many 0", "many 1"]
+    queue.add(job("late 0", group="late"))
+    queue.add(job("late 1", group="late"))
+    queue.add(job("urgent", group="many", priority=1))
+    assert started(queue, 3) == ["urgent", "many 2", "late 0"]
+    queue.add(job("later", group="later"))
+    assert started(queue, 5) == ["many 3", "late 1", "later", "many 4", "many 5"]
+    assert not len(queue)
+
+
+def test_those_of_no_group_keep_their_order_and_no_group_is_kept() -> None:
+    queue = scheduler(max_batch=1)
+    for number in range(20):
+        queue.add(job(f"{number}"))
+    assert started(queue, 20) == [str(number) for number in range(20)]
+    for number in range(50):
+        queue.add(job(f"caller {number}", group=str(number)))
+        started(queue, 1)
+    assert len(queue._last) <= 2
 
 
 def test_no_more_write_at_once_than_allowed() -> None:

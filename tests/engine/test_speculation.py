@@ -117,7 +117,7 @@ def test_a_model_that_guesses_saves_steps_and_changes_nothing(
     plain, steps = run(engine(model, False), requests)
     for draft, saves in ((model, True), (load_model(qwen_folder, torch.float32), False)):
         guessing = engine(model, False)
-        guessing.guesser = DraftModel(build(draft).runner)
+        guessing.guesser = DraftModel(build(draft))
         guessed, fewer = run(guessing, requests)
         assert {name: told(events) for name, events in plain.items()} == {name: told(e) for name, e in guessed.items()}
         assert fewer < steps / 2 if saves and not temperature else fewer <= steps
@@ -134,7 +134,7 @@ def test_only_words_of_both_vocabularies_are_guessed_and_read(
     for large, draft in ((model, small), (small, model)):
         plain, _ = run(engine(large, False), requests)
         guessing = engine(large, False)
-        guessing.guesser = DraftModel(build(draft).runner, large.config.vocab_size)
+        guessing.guesser = DraftModel(build(draft), large.config.vocab_size)
         guessed, _ = run(guessing, requests)
         assert {name: told(events) for name, events in plain.items()} == {name: told(e) for name, e in guessed.items()}
         assert guessing.counts.guessed > 0
@@ -142,7 +142,7 @@ def test_only_words_of_both_vocabularies_are_guessed_and_read(
 
 def test_a_draft_model_guesses_more_while_it_is_right(model: Decoder) -> None:
     guessing = engine(model, False)
-    draft = DraftModel(build(model).runner)
+    draft = DraftModel(build(model))
     lengths, guess = list[int](), draft.guess
 
     def watched(jobs: Sequence[Job], most: int) -> dict[Job, list[int]]:
@@ -157,6 +157,21 @@ def test_a_draft_model_guesses_more_while_it_is_right(model: Decoder) -> None:
     lengths.clear()
     run(guessing, [Request("b", [5, 6, 7], Sampling(2.0, seed=0), max_tokens=30)])  # far from the likeliest token
     assert lengths[-1] == 1
+
+
+def test_a_draft_model_takes_the_faster_runner_once_it_is_there(model: Decoder) -> None:
+    requests = [Request("a", [5, 6, 7], max_tokens=20)]
+    plain, _ = run(engine(model, False), requests)
+    small, there = build(model, kernels=False), list[Engine]()
+    slow = small.runner
+    small.better = lambda: there[0] if there else None
+    guessing = engine(model, False)
+    guessing.guesser = DraftModel(small)
+    for _ in range(2):
+        found, steps = run(guessing, requests)
+        assert told(found["a"]) == told(plain["a"]) and steps < 20
+        assert (small.runner is slow) == (not there)
+        there.append(build(model, cache_bytes=1 << 20))
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=60), st.integers(1, 20))

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sibao.core.errors import BadInput, ContextOverflow
+from sibao.engine.adapters import Adapter, named
 from sibao.engine.penalties import check_bias
 from sibao.engine.request import Request, check_ids
 from sibao.engine.runner import BLOCK, Config, Runner, blocks_for, vocabulary
 from sibao.nn.seq2seq_config import Seq2SeqConfig
 
 
-def check_request(request: Request, runner: Runner) -> None:
+def check_request(request: Request, runner: Runner) -> Adapter | None:
     """Refuse a request that can never run.
+
+    Returns:
+        its adapter as it is now, if it names one.
 
     Raises:
         BadInput: a token id out of range (of the prompt or of ``logit_bias``), a source where there is no encoder or none
@@ -36,13 +40,16 @@ def check_request(request: Request, runner: Runner) -> None:
         held = runner.blocks * BLOCK
         texts = f" in each of {request.texts} texts" if request.texts > 1 else ""
         raise BadInput(f"{name} needs {needed} positions{texts}, the cache has {held}", hint="ask for less")
-    if request.adapter is not None:
-        if runner.adapters is None:
-            raise BadInput(
-                f"{name} names the adapter {request.adapter!r}, this engine has the model alone",
-                hint="load the model with its adapter: NAME+ADAPTER_FOLDER",
-            )
-        runner.adapters.get(request.adapter)
+    if request.adapter is None:
+        return None
+    if runner.adapters is None:
+        raise BadInput(
+            f"{name} names the adapter {request.adapter!r}, this engine has the model alone",
+            hint="load the model with its adapter: NAME+ADAPTER_FOLDER",
+        )
+    adapter = named(request.adapter)
+    runner.adapters.get(adapter)
+    return adapter
 
 
 def _check_source(request: Request, config: Seq2SeqConfig) -> None:

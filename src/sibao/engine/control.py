@@ -7,6 +7,7 @@ masks are then computed beside the forward.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from weakref import WeakKeyDictionary
 
 import torch
@@ -24,12 +25,13 @@ _SEEN: WeakKeyDictionary[Job, Seen] = WeakKeyDictionary()
 def prepare(jobs: Sequence[Job]) -> None:
     """Let constraints begin with the masks of the next tokens; for the jobs that the coming forward gives logits of.
 
-    A constraint that has no ``prepare(ids)`` computes its mask later; a fault shows then.
+    A constraint that has no ``prepare(ids)``, or fails in it, computes its mask later; a fault shows then.
     """
     for job in jobs:
         begin = getattr(job.request.constraint, "prepare", None)
         if begin is not None:
-            begin(_answer(job))
+            with suppress(Exception):  # foreign code
+                begin(_answer(job))
 
 
 def adjusted(jobs: Sequence[Job], logits_BV: Tensor, *, inplace: bool = False) -> tuple[Tensor, dict[int, str]]:

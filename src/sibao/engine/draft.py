@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 import torch
 
 from sibao.engine.blocks import BlockPool
+from sibao.engine.engine import Engine
 from sibao.engine.job import Job
-from sibao.engine.runner import Runner, Step, blocks_for, vocabulary
+from sibao.engine.runner import Step, blocks_for, vocabulary
 from sibao.engine.speculation import longer
 
 
@@ -26,22 +27,25 @@ class Draft:
 class DraftModel:
     """Greedy guesses of a small model, for all jobs of a step together. How many follows how often they were right.
 
-    Its cache is its own; a job for which there is no room gets no guess.
+    It uses the small engine's runner as if the cache were its own; a job for which there is no room gets no guess.
 
     Args:
+        engine: of the small model; nobody else asks it anything.
         words: of the large model's vocabulary; the small one may have padded it to another size (None: the same).
     """
 
-    def __init__(self, runner: Runner, words: int | None = None) -> None:
-        self.runner = runner
-        own = vocabulary(runner.config)
+    def __init__(self, engine: Engine, words: int | None = None) -> None:
+        self._engine, self._runner = engine, engine.runner
+        own = vocabulary(engine.config)
         self._words, self._may_lack = min(words or own, own), (words or own) > own
-        self._pool = BlockPool(runner.blocks, runner.blocks)
+        self._pool = BlockPool(self._runner.blocks, self._runner.blocks)
         self._drafts: dict[Job, Draft] = {}
 
     @torch.inference_mode()
     def guess(self, jobs: Sequence[Job], most: int) -> dict[Job, list[int]]:
         """At most ``most`` tokens that may follow each job's text."""
+        if not self._drafts:
+            self._improve()
         found: dict[Job, list[int]] = {job: [] for job in jobs if self._ready(job, most)}
         lengths = {job: min(most, self._drafts[job].length) for job in found}
         for number in range(max(lengths.values(), default=0)):
@@ -52,7 +56,7 @@ class DraftModel:
                 same = _in_common(draft.ids, text[:-1])
                 step.add(text[same:], same, draft.table, range(len(text) - same - 1, len(text) - same))
                 draft.ids = text
-            logits_BV = self.runner.logits(step)[:, : self._words]
+            logits_BV = self._runner.logits(step)[:, : self._words]
             for job, token in zip(going, logits_BV.argmax(-1).tolist(), strict=True):
                 found[job].append(token)
         return found
@@ -67,10 +71,17 @@ class DraftModel:
         if (draft := self._drafts.pop(job, None)) is not None:
             self._pool.release(draft.table)
 
+    def _improve(self) -> None:
+        """Nothing is kept for anybody: the small engine may have a faster runner by now."""
+        self._engine.improve()
+        if self._engine.runner is not self._runner:
+            self._runner = self._engine.runner
+            self._pool = BlockPool(self._runner.blocks, self._runner.blocks)
+
     def _ready(self, job: Job, most: int) -> bool:
         """Whether the small model can read a job's text and ``most`` tokens more; then it has blocks for them."""
         needed = len(job.ids) + most
-        if needed > self.runner.config.max_position_embeddings:
+        if needed > self._runner.config.max_position_embeddings:
             return False
         if self._may_lack and max(job.ids) >= self._words:
             return False

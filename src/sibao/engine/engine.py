@@ -11,10 +11,10 @@ shapes round differently in the last bits.
 from __future__ import annotations
 
 import itertools
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -22,20 +22,23 @@ from torch import Tensor
 from sibao.core.errors import BadInput, ModelError, SibaoError
 from sibao.core.fair_lock import FairLock
 from sibao.engine import sampling
+from sibao.engine.adapters import Adapter
 from sibao.engine.admission import check_request, check_sequences
 from sibao.engine.blocks import BlockPool
 from sibao.engine.control import adjusted, prepare, takes_the_best
 from sibao.engine.group import broken, candidates
 from sibao.engine.job import Job, Piece
 from sibao.engine.likeliest import taken
+from sibao.engine.reading import adapted_models, scores_of, step_of
 from sibao.engine.request import Event, Request, SequenceScore
-from sibao.engine.runner import Runner, Step
+from sibao.engine.runner import Runner
 from sibao.engine.scheduler import Scheduler
-from sibao.engine.scoring import likelihoods
 from sibao.engine.speculation import Guesser, Lookups
-from sibao.engine.stream import Stream
+from sibao.engine.stream import Steps, Stream
 from sibao.engine.writing import Writing, take_likeliest
 from sibao.nn.network import Network
+
+log = logging.getLogger("sibao.engine")
 
 
 @dataclass
@@ -47,14 +50,6 @@ class Counts:
     written: int = 0
     guessed: int = 0
     right: int = 0
-
-
-class Steps(Protocol):
-    """Who steps an engine for all (``engine.driver``)."""
-
-    def wait(self, box: deque[Event]) -> None:
-        """Return when the box has an event."""
-        ...
 
 
 class Engine:
@@ -88,24 +83,28 @@ class Engine:
         self._loose: list[Event] = []
         self._scorings = itertools.count()
 
-    def check(self, request: Request) -> None:
+    def check(self, request: Request) -> Adapter | None:
         """Refuse a request that can never run, before it is queued.
+
+        Returns:
+            its adapter as it is now, if it names one.
 
         Raises:
             BadInput: an id in use, and what ``admission.check_request`` raises.
         """
         if request.id in self._scheduler:
             raise BadInput(f"request id {request.id!r} is in use", hint="give each request its own id")
-        check_request(request, self.runner)
+        return check_request(request, self.runner)
 
     def add(self, request: Request) -> None:
         """Queue a request; its events come from ``step``. Raises what ``check`` raises."""
         with self._lock:
-            self._improve()
-            self.check(request)
-            self._scheduler.add(Job(request, sampling.make_generator(request.sampling.seed)))
+            self.improve()
+            adapter = self.check(request)
+            self._scheduler.add(Job(request, sampling.make_generator(request.sampling.seed), adapter))
 
-    def _improve(self) -> None:
+    def improve(self) -> None:
+        """While nothing runs: compute as ``better`` says, if it has an answer by now."""
         if self.better is None or self.busy:
             return
         if (found := self.better()) is not None:
@@ -157,7 +156,7 @@ class Engine:
         """End every request with an error."""
         with self._lock:
             for name in self._scheduler.ids:
-                self._finish(name, Event(name, finish_reason="error", error=message))
+                self._fail(name, message)
 
     @property
     def gave_way(self) -> int:
@@ -218,45 +217,44 @@ class Engine:
 
     @torch.inference_mode()
     def _advance(self) -> None:
-        pieces = self._scheduler.plan(None if self.guesser is None else self.guesser.guess)
-        if not pieces:
-            return
-        step = Step()
-        for piece in pieces:
-            job = piece.job
-            step.add(piece.ids, piece.start, job.table, piece.wanted, job.request.adapter, job.source)
+        """A step. A fault ends the requests that it was for, and nothing that it was to keep is found any more."""
+        pieces: list[Piece] | None = None
+        try:
+            pieces = self._scheduler.plan(None if self.guesser is None else self.guesser.guess)
+            if pieces:
+                self._work(pieces)
+        except BaseException as error:
+            self._scheduler.copies = []
+            self._give_up(self._scheduler.planned, error, self._scheduler.ids if pieces is None else ())
+            if not isinstance(error, Exception):  # somebody ends this thread
+                raise
+            if not isinstance(error, RuntimeError | MemoryError):  # a fault of the program, not of the machine
+                log.exception("a step failed; its requests end")
+
+    def _work(self, pieces: list[Piece]) -> None:
+        models, lost = adapted_models(self.runner.adapters, pieces)
+        for adapter, why in lost.items():
+            self._give_up([piece for piece in pieces if piece.job.adapter == adapter], why)
+        pieces = [piece for piece in pieces if piece.job.adapter not in lost]
+        step = step_of(pieces, models)
         step.copies, self._scheduler.copies = self._scheduler.copies, []
         step.reads = list(self._scheduler.sources.unread)
+        if not pieces:
+            return
         self.counts.steps += 1
         self.counts.read += len(step.ids) + sum(len(source.ids) for source in step.reads)
         prepare([piece.job for piece in pieces if piece.writes])
-        try:
-            logits = self._read(pieces, step)
-        except (RuntimeError, MemoryError) as error:  # a fault of the machine ends these requests, not the engine
-            self._scheduler.failed(pieces)
-            for piece in pieces:
-                self._fail(piece.job, f"{type(error).__name__}: {error}")
-            return
+        logits = scores_of(self.runner, pieces, step)
         for job in [piece.job for piece in pieces if piece.last and not piece.job.request.max_tokens]:
             self._finish(job.request.id, Event(job.request.id, finish_reason="length", scored=job.scored()))
         self._emit([piece for piece in pieces if piece.writes], logits)
 
-    def _read(self, pieces: list[Piece], step: Step) -> Tensor:
-        """Scores of the tokens that may come next, float32 [B, V]: of each piece that writes, after its last token and after
-        each guess. What is to be scored is, on the way."""
-        if all(piece.job.request.score_from is None for piece in pieces):
-            return self.runner.logits(step)
-        hidden_WD = self.runner.hidden(step)
-        rows = hidden_WD.split([len(piece.wanted) for piece in pieces])
-        scored = [(piece, row[: len(piece.targets)]) for piece, row in zip(pieces, rows, strict=True) if piece.targets]
-        if scored:
-            targets = [token for piece, _ in scored for token in piece.targets]
-            width = max(piece.job.request.sampling.logprobs or 0 for piece, _ in scored)
-            found = iter(likelihoods(self.runner, torch.cat([row for _, row in scored]), targets, width))
-            for piece, _ in scored:
-                piece.job.found += itertools.islice(found, len(piece.targets))
-        last = [row[-1 - len(piece.guessed) :] for piece, row in zip(pieces, rows, strict=True) if piece.writes]
-        return self.runner.head(torch.cat(last)) if last else hidden_WD
+    def _give_up(self, pieces: Sequence[Piece], why: BaseException, others: Iterable[str] = ()) -> None:
+        """Pieces were not read: their requests end, each once (the texts of a search are one), and ``others`` too."""
+        self._scheduler.failed(pieces)
+        for name in dict.fromkeys([*(piece.job.request.id for piece in pieces), *others]):
+            if name in self._scheduler:
+                self._fail(name, f"{type(why).__name__}: {why}")
 
     def _emit(self, pieces: list[Piece], logits_BV: Tensor) -> None:
         """Choose the next tokens, one of each request at a time: after a guess that was right there is one more."""
@@ -288,7 +286,7 @@ class Engine:
             if group.jobs[0] not in self._scheduler.running:  # it gave way to one before it
                 continue
             if broken(scores):
-                self._fail(group.jobs[0], "the model gives no numbers")
+                self._fail(group.jobs[0].request.id, "the model gives no numbers")
             elif going := group.beams.advance(scores, tokens):
                 self._scheduler.go_on(group, going)
             else:
@@ -315,8 +313,8 @@ class Engine:
     def _end(self, event: Event) -> None:
         self._finish(event.id, event)
 
-    def _fail(self, job: Job, message: str) -> None:
-        self._finish(job.request.id, Event(job.request.id, finish_reason="error", error=message))
+    def _fail(self, name: str, message: str) -> None:
+        self._finish(name, Event(name, finish_reason="error", error=message))
 
     def _finish(self, name: str, event: Event) -> None:
         self._remove(name)
@@ -336,10 +334,11 @@ class Engine:
         if self.driver is not None:
             self.driver.wait(box)
             return box.popleft()
-        with self._lock:
-            while not box:
+        while True:
+            with self._lock:  # for one step: others may ask and cancel between two
+                if box:
+                    return box.popleft()
                 self._advance()
-            return box.popleft()
 
     def _drop(self, ids: Iterable[str]) -> None:
         """Cancel what still runs and deliver nothing more."""

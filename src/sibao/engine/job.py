@@ -6,6 +6,7 @@ from array import array
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sibao.engine.adapters import Adapter
 from sibao.engine.beam import Beams
 from sibao.engine.blocks import Root
 from sibao.engine.request import Event, Request, SequenceScore
@@ -22,15 +23,18 @@ class Job:
     """A request on its way: its tokens so far (prompt and answer) and its part of the cache.
 
     ``read`` tokens of ``ids`` have their keys and values in the blocks of ``table``; ``full`` of these blocks are full
-    and remembered. ``reused``: tokens of the prompt that were known when it first began.
+    and remembered. ``reused``: tokens of the prompt that were known when it first began. ``turn``: when its group of
+    requests has its turn (``Scheduler.add``).
     """
 
     request: Request
     generator: torch.Generator
+    adapter: Adapter | None = None
     ids: list[int] = field(default_factory=list)
     read: int = 0
     table: array[int] = field(default_factory=lambda: array("i"))
     full: int = 0
+    turn: int = 0
     arrival: int = 0
     reused: int = 0
     found: list[Likelihood] = field(default_factory=list)
@@ -61,9 +65,9 @@ class Job:
         return len(self.ids) - self.read
 
     @property
-    def urgency(self) -> tuple[int, int]:
-        """Smaller runs earlier: by priority, then by arrival."""
-        return -self.request.priority, self.arrival
+    def urgency(self) -> tuple[int, int, int]:
+        """Smaller runs earlier: by priority, then by the turn of its group, then by arrival."""
+        return -self.request.priority, self.turn, self.arrival
 
     @property
     def shareable(self) -> list[int]:
@@ -81,7 +85,7 @@ class Job:
     @property
     def root(self) -> Root:
         """What its blocks can be shared within."""
-        return (self.request.adapter, self.request.source_ids)
+        return (self.adapter, self.request.source_ids)
 
 
 class Group:

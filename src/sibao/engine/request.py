@@ -48,7 +48,9 @@ class Request:
         processors: called in order on each step's logits, after bias and penalties, before temperature.
         constraint: applied after the processors.
         adapter: folder of a LoRA adapter beside the loaded model.
-        priority: larger runs earlier; equal ones run in the order they came.
+        priority: larger runs earlier; equal ones run in the order they came, but for ``group``.
+        group: whose request it is: of equal ones each group begins one in turn, so that many of one caller do not keep
+            another's waiting. Those that name none are one group.
         score_from: the prompt's tokens from this place on are scored, each by what precedes it; then ``max_tokens`` may
             be 0.
         source_ids: for an encoder-decoder, what it answers; the prompt is then the start of the answer.
@@ -68,6 +70,7 @@ class Request:
     constraint: Constraint | None = None
     adapter: str | None = None
     priority: int = 0
+    group: str | None = None
     score_from: int | None = None
     source_ids: tuple[int, ...] | None = None
     search: Search | None = None

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from sibao.engine.adapters import Adapters
 from sibao.nn.config import DecoderConfig
+from sibao.nn.decoder import Decoder
 from sibao.nn.network import Network
 from sibao.nn.seq2seq_config import Seq2SeqConfig
 
@@ -38,7 +39,7 @@ class Step:
 
     ``ids`` and ``at`` [M]: token and position; ``first`` [sequences + 1]: where each sequence's tokens begin; ``tables``:
     the blocks of each sequence in order (position p lies in ``table[p // BLOCK]``); ``wanted`` [W]: tokens whose results
-    are asked for, as places in ``ids``; ``adapters``: folder of each sequence's adapter, or None.
+    are asked for, as places in ``ids``; ``adapters``: the model with each sequence's adapter, or None.
 
     Before that: ``copies`` of the first positions of a block to another block (from, to, how many), and ``reads``: sources
     that an encoder reads. ``sources``: what each sequence answers, or None.
@@ -49,7 +50,7 @@ class Step:
     first: list[int] = field(default_factory=lambda: [0])
     tables: list[Sequence[int]] = field(default_factory=list)
     wanted: list[int] = field(default_factory=list)
-    adapters: list[str | None] = field(default_factory=list)
+    adapters: list[Decoder | None] = field(default_factory=list)
     copies: list[tuple[int, int, int]] = field(default_factory=list)
     reads: list[Source] = field(default_factory=list)
     sources: list[Source | None] = field(default_factory=list)
@@ -60,7 +61,7 @@ class Step:
         at: int,
         table: array[int],
         wanted: range,
-        adapter: str | None = None,
+        adapter: Decoder | None = None,
         source: Source | None = None,
     ) -> None:
         """Tokens of one more sequence, from position ``at`` on; ``wanted``: which of them, counted from ``at``'s."""

@@ -18,6 +18,7 @@ from dataclasses import replace
 
 from sibao.engine.blocks import ALIKE, BlockPool
 from sibao.engine.job import Group, Job, Piece
+from sibao.engine.request import Request
 from sibao.engine.runner import BLOCK, blocks_for
 from sibao.engine.sources import Sources
 
@@ -45,8 +46,10 @@ class Scheduler:
         self.running: list[Job] = []
         self.preempted = 0
         """How often a job had to give its blocks back."""
-        self._waiting: list[tuple[tuple[int, int], Job]] = []
+        self._waiting: list[tuple[tuple[int, int, int], Job]] = []
         self._arrival = itertools.count()
+        self._turn: dict[int, int] = {}  # of the last one that began, by priority
+        self._last: dict[tuple[int, str | None], int] = {}  # turns that groups have taken, by priority and group
         self._jobs: dict[str, Job] = {}
         self._planned: dict[Job, Piece] = {}
         self.sources = Sources(pool)
@@ -66,13 +69,25 @@ class Scheduler:
         """All requests, waiting or running."""
         return list(self._jobs)
 
+    @property
+    def planned(self) -> list[Piece]:
+        """What the last plan reads, or as much of it as there is."""
+        return list(self._planned.values())
+
     def add(self, job: Job) -> None:
-        """Put a job in the queue."""
-        job.arrival = next(self._arrival)
+        """Put a job in the queue: its turn comes after the one that is on, and after those of its group before it."""
+        job.arrival, job.turn = next(self._arrival), self._next_turn(job.request)
         if job.request.search is not None:
             job.group = Group(job, job.request.search)
         self._jobs[job.request.id] = job
         heapq.heappush(self._waiting, (job.urgency, job))
+
+    def _next_turn(self, request: Request) -> int:
+        if len(self._last) > len(self._jobs):  # some groups have gone
+            self._last = {one: turn for one, turn in self._last.items() if turn > self._turn.get(one[0], 0)}
+        group = request.priority, request.group
+        self._last[group] = max(self._turn.get(request.priority, 0), self._last.get(group, 0)) + 1
+        return self._last[group]
 
     def remove(self, request_id: str) -> Job:
         """Forget a job with all its texts, waiting or running; full blocks stay remembered."""
@@ -112,7 +127,7 @@ class Scheduler:
         # one that gave way, and perhaps began anew at once, has left this step's plan
         return [piece for piece in pieces if self._planned.get(piece.job) is piece]
 
-    def failed(self, pieces: list[Piece]) -> None:
+    def failed(self, pieces: Sequence[Piece]) -> None:
         """A step did not happen: what it should have kept is not there."""
         for piece in pieces:
             self._forget(piece)
@@ -123,7 +138,7 @@ class Scheduler:
     def _start(self) -> Job | None:
         """The most urgent waiting job, when there is a row and memory for all of its tokens.
 
-        Strictly in order: a large job at the head is not overtaken by small ones, so it cannot starve.
+        Strictly in order of urgency: a large job at the head is not overtaken by small ones, so it cannot starve.
         """
         while self._waiting:
             job = self._waiting[0][1]
@@ -146,6 +161,7 @@ class Scheduler:
             heapq.heappop(self._waiting)
             job.table, job.full, job.read = array("i", shared), len(shared), len(shared) * BLOCK
             self.running.append(job)
+            self._turn[job.request.priority] = max(self._turn.get(job.request.priority, 0), job.turn)
             job.source = self.sources.hold(job.request.source_ids, alone=len(self.running) == 1)
             if begun is not None:
                 self._copy(job, *begun)

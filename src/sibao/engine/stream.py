@@ -1,10 +1,20 @@
-"""The events of submitted requests as an iterator."""
+"""The events of submitted requests as an iterator, and who brings them."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
 
 from sibao.engine.request import Event
+
+
+class Steps(Protocol):
+    """Who steps an engine for all (``engine.driver``)."""
+
+    def wait(self, box: deque[Event]) -> None:
+        """Return when the box has an event."""
+        ...
 
 
 class Stream(Iterator[Event]):

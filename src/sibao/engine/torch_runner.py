@@ -81,8 +81,7 @@ class TorchRunner:
         self._cache.clear(_begun(step))
         found = torch.empty(len(step.ids), self.config.hidden_size, dtype=self._states, device=self.device)
         for sequences in [[s] for s in range(len(step.tables))] if self.exact else _alike(step):
-            adapter = step.adapters[sequences[0]]
-            model = self.model if adapter is None or self.adapters is None else self.adapters.get(adapter)
+            model = step.adapters[sequences[0]] or self.model
             places = [range(step.first[s], step.first[s + 1]) for s in sequences]
             if self.exact:
                 states = [self._alone(model, step, places[0], step.tables[sequences[0]])]
@@ -152,7 +151,7 @@ def _alike(step: Step) -> list[list[int]]:
     Their order is kept, for a later one may read what an earlier one keeps.
     """
     groups: list[list[int]] = []
-    before: tuple[int, str | None] | None = None
+    before: tuple[int, Decoder | None] | None = None
     for s in range(len(step.tables)):
         kind = step.first[s + 1] - step.first[s], step.adapters[s]
         if kind == before:

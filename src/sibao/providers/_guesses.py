@@ -25,7 +25,7 @@ def settle(model: Model, draft: Model | None) -> Model:
         return model
     large, small = _decoder(model), _decoder(draft)
     _refuse_other_words(large.tokenizer, small)
-    large.engine.guesser = DraftModel(small.engine.runner, vocabulary(large.engine.config))
+    large.engine.guesser = DraftModel(small.engine, vocabulary(large.engine.config))
     return model
 
 

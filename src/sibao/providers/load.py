@@ -104,7 +104,9 @@ def load(
         kv_cache: what a decoder's keys and values are kept in: fp32, bf16, int8, or auto (fp32 beside such weights, else
             bf16).
         draft: name of a smaller model with the same vocabulary, which guesses the next tokens for this one: the same
-            answers in fewer steps (arXiv 2211.17192). It is loaded in the same precision.
+            answers in fewer steps (arXiv 2211.17192). On PyTorch's operators, which compute where there are no
+            kernels, a step of several tokens rounds otherwise, which may tip two equal scores. It is loaded in the
+            same precision.
         speculate: False: nothing is guessed, not even from the text itself.
         device: cpu, cuda (``cuda:1`` the second one), or auto: a GPU where there is one that holds the weights, for decoders
             in fp32, bf16 or fp16. There ``auto`` as precision is the file's own.

@@ -8,7 +8,6 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from sibao.engine.adapters import Adapters
 from sibao.engine.native.library import Low
 from sibao.engine.runner import Step
 from sibao.nn.decoder import Decoder
@@ -39,25 +38,23 @@ class LowTable:
 
 
 class LowTables:
-    """The tables of the adapters that are kept."""
+    """The tables of the adapted networks that are kept."""
 
-    def __init__(self, adapters: Adapters) -> None:
-        self._adapters = adapters
+    def __init__(self) -> None:
         self._tables: WeakKeyDictionary[Decoder, LowTable] = WeakKeyDictionary()
 
     def of(self, step: Step) -> tuple[list[LowTable], Array[c_void_p], int]:
         """The tables of a step (to be held while it runs), one pointer for each token, and the largest rank."""
-        tables = {name: self._table(name) for name in step.adapters if name is not None}
+        tables = {network: self._table(network) for network in step.adapters if network is not None}
         pointers = (c_void_p * len(step.ids))()
-        for s, name in enumerate(step.adapters):
-            if name is not None:
-                address = addressof(tables[name].entries)
+        for s, network in enumerate(step.adapters):
+            if network is not None:
+                address = addressof(tables[network].entries)
                 for token in range(step.first[s], step.first[s + 1]):
                     pointers[token] = address
         return list(tables.values()), pointers, max((table.rank for table in tables.values()), default=0)
 
-    def _table(self, name: str) -> LowTable:
-        network = self._adapters.get(name)
+    def _table(self, network: Decoder) -> LowTable:
         if network not in self._tables:
             self._tables[network] = LowTable(network)
         return self._tables[network]

@@ -68,7 +68,7 @@ class NativeRunner:
         self._work = library().sibao_work()
         self._scores = torch.empty(0)
         self.adapters = adapters
-        self._low = None if adapters is None else LowTables(adapters)
+        self._low = LowTables()
 
     @property
     def model(self) -> Network:
@@ -120,7 +120,7 @@ class NativeRunner:
     def _run(self, step: Step, hidden: Tensor | None, logits: Tensor | None) -> None:
         for old, new, _ in step.copies:
             self._blocks[:, new] = self._blocks[:, old]
-        used, pointers, rank = self._low.of(step) if any(step.adapters) and self._low else ([], None, 0)
+        used, pointers, rank = self._low.of(step) if any(step.adapters) else ([], None, 0)
         sent = Sent(step.ids, step.at, step.first, step.tables, step.wanted)
         sent.batch.hidden, sent.batch.logits = (None if t is None else t.data_ptr() for t in (hidden, logits))
         sent.batch.adapters, sent.batch.rank = None if pointers is None else addressof(pointers), rank
