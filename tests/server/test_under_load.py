@@ -120,6 +120,9 @@ def test_a_client_that_goes_ends_what_a_hosted_model_does(tmp_path: Path) -> Non
     with running() as remote:
         known = {"OPENAI_API_KEY": "sk-there", "OPENAI_BASE_URL": f"{remote.url}/v1"}
         with serving(tmp_path, "--model", "there=openai:m", "--queue", "0", **known) as server:
+            good = streamed(chunk("hi"), chunk("", "stop"))
+            remote.play(good)
+            assert server.post("/v1/completions", {"prompt": "x"}).status_code == 200
             for play in (Play(hang=True), said(failure("busy"), 503, retry_after="2")):
                 remote.play(play)
                 remote.gone.clear()
@@ -131,7 +134,7 @@ def test_a_client_that_goes_ends_what_a_hosted_model_does(tmp_path: Path) -> Non
                     assert remote.gone.wait(3)
             time.sleep(3)  # longer than the wait that was asked for, and its jitter
             assert len(remote.seen) == 16, "nothing is sent for nobody"
-            remote.play(streamed(chunk("hi"), chunk("", "stop")))
+            remote.play(good)
             assert server.post("/v1/completions", {"prompt": "x"}, timeout=3).status_code == 200
 
 

@@ -24,7 +24,7 @@ class ServeOptions:
         queue: requests that may wait for one model beyond those that it works on; more are refused with 429.
         seconds: longest time of one request.
         body_bytes: largest body of a request; files of the page's Data room may have ``file_bytes``.
-        keys: file of hashed API keys; without any key in it no key is asked for.
+        keys: file of hashed API keys; then each caller needs one. None: no key is asked for.
         origins: web pages of other hosts that may ask (CORS); none.
         audit: file that gets one JSON line a request, without any text unless ``audit_text``.
     """
