@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -61,6 +62,25 @@ def test_the_order_is_drawn_by_lot(page_as: Callable[..., Any]) -> None:
         room.get_by_role("button", name="Ask both").click()
         room.locator(".ballot button:enabled").first.wait_for()
     raise AssertionError("24 times in the same order")
+
+
+def test_a_double_click_is_one_vote(page_as: Callable[..., Any], site: Served) -> None:
+    page = page_as("compare")
+    before = site.http.get("/api/votes").json()["votes"]
+    room = ask(page)
+    cast = []
+
+    def slowly(route: Any) -> None:
+        if route.request.method == "POST":
+            cast.append(route.request.post_data)
+            time.sleep(0.3)
+        route.continue_()
+
+    page.route("**/api/votes", slowly)
+    room.get_by_role("button", name="Equally good").dblclick()
+    room.get_by_text("Your vote is kept.").wait_for()
+    page.wait_for_load_state("networkidle")
+    assert len(cast) == 1 and site.http.get("/api/votes").json()["votes"] == before + 1
 
 
 def test_half_an_answer_is_not_voted_on(page_as: Callable[..., Any]) -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from tests.server.home import PAIRS
 from tests.server.page.screens import NEEDS_BROWSER, PHONE
 
@@ -66,6 +67,24 @@ def test_what_cannot_be_used_is_said_beside_the_form(page_as: Callable[..., Any]
     here.get_by_role("button", name="开始比赛").click()
     here.get_by_role("alert").wait_for()
     assert "rows.jsonl:2" in here.get_by_role("alert").inner_text()
+
+
+@pytest.mark.parametrize(
+    ("locale", "said"), [("en-US", "The server was restarted"), ("zh-CN", "服务器已重新启动")], ids=["en", "zh"]
+)
+def test_a_choice_that_a_restart_ended_is_told_of(page_as: Callable[..., Any], locale: str, said: str) -> None:
+    page = page_as("chat", locale=locale)
+    page.evaluate("localStorage.setItem('sibao.choose.job', '0123456789abcdef')")  # begun before
+    page.reload()
+    page.locator("nav.rooms a", has_text="Choose" if locale == "en-US" else "选型").click()
+    told = page.locator("[data-room=choose] p.warn[role=status]")
+    told.get_by_text(said).wait_for()
+    told.get_by_role("link").click()
+    page.locator("[data-room=runs]").wait_for()
+    page.reload()
+    page.go_back()
+    page.locator("[data-room=choose] .candidate").first.wait_for()
+    assert told.count() == 0  # said once
 
 
 def test_a_choice_is_given_up(page_as: Callable[..., Any]) -> None:

@@ -151,3 +151,17 @@ def test_a_server_with_keys_asks_for_one(page_as: Callable[..., Any], tmp_path: 
         page.locator(".turn.assistant .usage").wait_for()
         assert key not in page.evaluate("Object.values(localStorage).join()")  # only this tab knows it
         assert key in page.evaluate("Object.values(sessionStorage).join()")
+
+
+def test_what_needed_the_key_is_asked_for_again_once_it_is_there(page_as: Callable[..., Any], tmp_path: Path) -> None:
+    from sibao.server.keys import new_key
+
+    key = new_key(tmp_path / "keys.toml", "laptop")
+    with serving(tmp_path / "home", "--model", "echo=mock:echo", "--keys", str(tmp_path / "keys.toml")) as server:
+        for room, shown in (("tasks/write", "option[value=poem]"), ("compare", ".standings .empty")):
+            page = page_as(room, url=server.url)
+            page.get_by_role("dialog").wait_for()
+            assert page.locator(shown).count() == 0
+            page.get_by_label("Key", exact=True).fill(key)
+            page.keyboard.press("Enter")
+            page.locator(shown).wait_for(state="attached")

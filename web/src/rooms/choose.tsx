@@ -3,6 +3,7 @@ import { Button } from "../components/button";
 import { Failure } from "../components/states";
 import { asError, ApiError, post } from "../lib/api";
 import { language, useWords } from "../lib/i18n";
+import { href } from "../lib/route";
 import { JobView } from "./choose/job";
 import { ModelFields, useEntrants } from "./choose/models";
 import { EMPTY, LimitFields, RaceFields, WeightFields, WorkFields } from "./choose/form";
@@ -18,7 +19,7 @@ export function Choose({ active }: RoomProps) {
   const t = useWords(WORDS);
   const [form, setForm] = useState<Form>(EMPTY);
   const [fault, setFault] = useState<ApiError | null>(null);
-  const { job, take, cancel } = useJob(active);
+  const { job, lost, take, cancel } = useJob(active);
   const entrants = useEntrants(active, form, (models) => setForm((now) => ({ ...now, models })));
   const set = (part: Partial<Form>) => setForm((now) => ({ ...now, ...part }));
   const busy = job?.state === "queued" || job?.state === "running";
@@ -58,6 +59,11 @@ export function Choose({ active }: RoomProps) {
         </div>
       </form>
       {fault && <Failure error={fault} />}
+      {lost && (
+        <p class="warn" role="status">
+          {t.lost} <a href={href("runs")}>{t.runs}</a>
+        </p>
+      )}
       {job && <JobView job={job} />}
       {job?.failure && <Failure error={new ApiError(job.failure.message, job.failure.hint)} />}
       {job?.result && <Outcome result={job.result} />}

@@ -24,7 +24,7 @@ export function Compare({ active }: RoomProps) {
   const [prompt, setPrompt] = useState("");
   const [sampling, setSampling] = useState(USUAL);
   const standings = useStandings(active);
-  const match = useMatch(standings.show);
+  const match = useMatch(standings.again);
   useEscape(active && match.running, match.stop);
   if (known && known.models.length < 2)
     return (

@@ -6,7 +6,7 @@ import { Failure, Loading } from "../../components/states";
 import { Usage } from "../../components/usage";
 import type { Answer } from "../../lib/answer";
 import { useWords } from "../../lib/i18n";
-import { sends } from "../../lib/keys";
+import { composing, sends } from "../../lib/keys";
 import { Markdown } from "../../components/markdown";
 import type { ChatTurn } from "./conversation";
 import { WORDS } from "./words";
@@ -84,7 +84,7 @@ function Rewrite({ text, onSend, onCancel }: { text: string; onSend: (text: stri
   const t = useWords(WORDS);
   const [draft, setDraft] = useState(text);
   const keyed = (event: KeyboardEvent) => {
-    if (event.key === "Escape") onCancel();
+    if (event.key === "Escape" && !composing(event)) onCancel();
     else if (sends(event) && draft.trim()) {
       event.preventDefault();
       onSend(draft);

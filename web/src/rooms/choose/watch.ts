@@ -8,6 +8,8 @@ const NAME = "choose.job";
 
 interface Watched {
   job: Job | null;
+  /** The server knows the choice no more: one of an earlier run of it. */
+  lost: boolean;
   take: (id: string) => void;
   cancel: () => void;
 }
@@ -16,7 +18,9 @@ interface Watched {
 export function useJob(active: boolean): Watched {
   const [id, setId] = useState(kept(NAME) ?? "");
   const [job, setJob] = useState<Job | null>(null);
-  const take = useCallback((next: string) => (keep(NAME, next), setJob(null), setId(next)), []);
+  const [lost, setLost] = useState(false);
+  const settle = useCallback((next: string, gone: boolean) => (keep(NAME, next), setJob(null), setId(next), setLost(gone)), []);
+  const take = useCallback((next: string) => settle(next, false), []);
   const over = job !== null && job.job === id && job.state !== "queued" && job.state !== "running";
   useEffect(() => {
     if (!id || !active || over) return undefined;
@@ -27,7 +31,7 @@ export function useJob(active: boolean): Watched {
         setJob(await get<Job>(`/api/choose/${id}`, stop.signal));
       } catch (fault) {
         if (isAbort(fault)) return;
-        if (asError(fault).status === 404) return take(""); // of an earlier server
+        if (asError(fault).status === 404) return settle("", true);
       }
       timer = setTimeout(() => void look(), LOOK_MS);
     };
@@ -39,5 +43,5 @@ export function useJob(active: boolean): Watched {
       .then(setJob)
       .catch((fault: unknown) => fault instanceof ApiError || Promise.reject(fault)); // it has ended meanwhile; the next look says so
   }, [id]);
-  return { job, take, cancel };
+  return { job, lost, take, cancel };
 }

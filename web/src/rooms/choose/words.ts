@@ -51,6 +51,8 @@ export const WORDS = words({
     opening: (name: string) => `${name} is loaded and answers its first rows…`,
     racing: (name: string, done: string, total: string) => `${name}: ${done} of ${total} rows`,
     cancelled: "Given up.",
+    lost: "The server was restarted and knows your last choice no more. If it had ended, its result is among the runs; else start it again.",
+    runs: "See Runs",
     another: "Change the form and start again whenever you like.",
   },
   zh: {
@@ -103,6 +105,8 @@ export const WORDS = words({
     opening: (name: string) => `${name} 正在载入并回答最初几行……`,
     racing: (name: string, done: string, total: string) => `${name}：${total} 行中的 ${done} 行`,
     cancelled: "已放弃。",
+    lost: "服务器已重新启动，不再知道你上次的选型。若当时已结束，结果在“运行”里；否则请重新开始。",
+    runs: "查看“运行”",
     another: "可随时修改表单，重新开始。",
   },
 });

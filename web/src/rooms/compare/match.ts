@@ -1,7 +1,6 @@
 import { useState } from "preact/hooks";
 import { useAnswer, type Sampling } from "../../lib/answer";
 import { asError, post, type ApiError } from "../../lib/api";
-import type { Standings } from "./standings";
 
 export type Vote = "left" | "right" | "tie" | "neither";
 
@@ -14,12 +13,13 @@ interface Round {
 export type Match = ReturnType<typeof useMatch>;
 
 /** One prompt to two models in an order that nobody knows, and the vote on their answers. */
-export function useMatch(onCounted: (standings: Standings) => void) {
+export function useMatch(onCast: () => void) {
   const left = useAnswer();
   const right = useAnswer();
   const [round, setRound] = useState<Round | null>(null);
   const [vote, setVote] = useState<Vote | null>(null);
   const [error, setError] = useState<ApiError | null>(null);
+  const [casting, setCasting] = useState(false);
   const running = left.running || right.running;
 
   const start = (models: [string, string], prompt: string, sampling: Sampling) => {
@@ -32,19 +32,23 @@ export function useMatch(onCounted: (standings: Standings) => void) {
     void right.start({ model: other, messages, ...sampling });
   };
   const cast = async (chosen: Vote) => {
-    if (!round) return;
+    if (!round || casting) return;
     const ballot = {
       prompt: round.prompt,
       left: { model: round.left, text: left.answer.text },
       right: { model: round.right, text: right.answer.text },
       vote: chosen,
     };
+    setCasting(true);
     try {
-      onCounted(await post<Standings>("/api/votes", ballot));
+      await post("/api/votes", ballot);
       setVote(chosen);
       setError(null);
+      onCast();
     } catch (fault) {
       setError(asError(fault));
+    } finally {
+      setCasting(false);
     }
   };
   return {
@@ -54,8 +58,8 @@ export function useMatch(onCounted: (standings: Standings) => void) {
     running,
     vote,
     error,
-    /** A vote needs two whole answers. */
-    open: round !== null && vote === null && left.answer.state === "done" && right.answer.state === "done",
+    /** A vote needs two whole answers, and is cast once. */
+    open: round !== null && vote === null && !casting && left.answer.state === "done" && right.answer.state === "done",
     start,
     cast,
     stop: () => (left.stop(), right.stop()),

@@ -1,8 +1,7 @@
-import { useEffect, useState } from "preact/hooks";
 import { Interval } from "../../components/interval";
 import { Empty, Failure, Loading } from "../../components/states";
 import { Table, type Column } from "../../components/table";
-import { asError, get, type ApiError } from "../../lib/api";
+import { useAsk, type Asked } from "../../lib/ask";
 import { useWords } from "../../lib/i18n";
 import { WORDS } from "./words";
 
@@ -25,35 +24,17 @@ export interface Standings {
   pairs: Standing[];
 }
 
-interface Props {
-  counted: Standings | null;
-  error: ApiError | null;
-  load: () => void;
-}
-
 /** The count of all votes; read anew whenever the room is entered. */
-export function useStandings(active: boolean): Props & { show: (counted: Standings) => void } {
-  const [counted, setCounted] = useState<Standings | null>(null);
-  const [error, setError] = useState<ApiError | null>(null);
-  const load = () =>
-    void get<Standings>("/api/votes").then(
-      (found) => (setCounted(found), setError(null)),
-      (fault: unknown) => setError(asError(fault)),
-    );
-  useEffect(() => {
-    if (active) load();
-  }, [active]);
-  return { counted, error, load, show: setCounted };
-}
+export const useStandings = (active: boolean) => useAsk<Standings>("/api/votes", active);
 
-export function StandingsView({ counted, error, load }: Props) {
+export function StandingsView({ found: counted, fault, again }: Asked<Standings>) {
   const t = useWords(WORDS);
   const columns = useColumns();
   return (
     <section class="stack standings">
       <h2>{t.standings}</h2>
-      {error && <Failure error={error} again={load} />}
-      {!counted && !error && <Loading />}
+      {fault && <Failure error={fault} again={again} />}
+      {!counted && !fault && <Loading />}
       {counted?.votes === 0 && <Empty title={t.none} />}
       {counted && counted.votes > 0 && (
         <>

@@ -1,7 +1,7 @@
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { Select, TextArea } from "../../components/field";
 import { SamplingFields, USUAL } from "../../components/sampling";
-import { get } from "../../lib/api";
+import { useAsk } from "../../lib/ask";
 import { useWords, words } from "../../lib/i18n";
 import { sends, useEscape } from "../../lib/keys";
 import { useTask, type TaskResult } from "../../lib/task";
@@ -50,7 +50,7 @@ interface Form {
 
 export function WritePart({ model, active }: PartProps) {
   const t = useWords(WORDS);
-  const forms = useForms();
+  const forms = useAsk<{ forms: Form[] }>("/api/forms", active).found?.forms ?? []; // without them there is still free text
   const [form, setForm] = useState("");
   const [style, setStyle] = useState("");
   const [prompt, setPrompt] = useState("");
@@ -101,16 +101,4 @@ export function WritePart({ model, active }: PartProps) {
       </div>
     </div>
   );
-}
-
-/** The forms of writing that the server knows; without them there is still free text. */
-function useForms(): Form[] {
-  const [forms, setForms] = useState<Form[]>([]);
-  useEffect(() => {
-    get<{ forms: Form[] }>("/api/forms").then(
-      (found) => setForms(found.forms),
-      () => setForms([]),
-    );
-  }, []);
-  return forms;
 }
