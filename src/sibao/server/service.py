@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import AsyncExitStack, aclosing
 from typing import Annotated, Any, TypeVar
@@ -14,6 +14,7 @@ from fastapi import Depends, Request
 from sibao.core.errors import Refused
 from sibao.core.types import Completion, Delta, GenerateOptions, Usage
 from sibao.providers._answers import Answer
+from sibao.server._audit import note, noted
 from sibao.server.counters import Counters
 from sibao.server.desk import Asked, Paid
 from sibao.server.errors import gemini_key
@@ -130,7 +131,9 @@ class Turn:
         Raises:
             Refused: it took too long (504), the client has gone, or the budget is spent. SibaoError: what the model raises.
         """
-        return await self._each(asked, self.guest.desk.complete)
+        found = await self._each(asked, self.guest.desk.complete)
+        self.note([(prompt, one.text) for (prompt, _), one in zip(asked, found, strict=True)])
+        return found
 
     async def echo(self, asked: Work) -> list[Answer]:
         """All answers, with their prompts' own log-probabilities.
@@ -138,7 +141,9 @@ class Turn:
         Raises:
             BadInput: the model does not tell them. Refused, SibaoError: as ``complete``.
         """
-        return await self._each(asked, self.guest.desk.echo)
+        found = await self._each(asked, self.guest.desk.echo)
+        self.note([(prompt, one.text) for (prompt, _), one in zip(asked, found, strict=True)])
+        return found
 
     async def _each(
         self, asked: Work, ask: Callable[[Asked, GenerateOptions, float, Paid], Coroutine[Any, Any, T]]
@@ -160,7 +165,7 @@ class Turn:
         Raises:
             Refused: it took too long, or the client has gone. SibaoError: what the model raises.
         """
-        pieces = self.guest.desk.stream(prompt, self.guest.options(options), self.left, self.count)
+        pieces = self.noted(prompt, self.guest.desk.stream(prompt, self.guest.options(options), self.left, self.count))
         self._stack.push_async_callback(pieces.aclose)
         first = await until_gone(self.request, anext(pieces))
         going = self._going_on(pieces, first)
@@ -170,7 +175,7 @@ class Turn:
     async def stream_later(self, prompt: Asked, options: GenerateOptions) -> AsyncGenerator[Delta]:
         """The same of an answer that begins when its first piece is asked for. Who reads it closes it."""
         self.caller.afford()
-        pieces = self.guest.desk.stream(prompt, self.guest.options(options), self.left, self.count)
+        pieces = self.noted(prompt, self.guest.desk.stream(prompt, self.guest.options(options), self.left, self.count))
         async with aclosing(self._going_on(pieces)) as going:
             async for delta in going:
                 yield delta
@@ -224,6 +229,18 @@ class Turn:
         audit = self.request.scope.setdefault("audit", {})
         for name in ("prompt_tokens", "completion_tokens"):
             audit[name] = audit.get(name, 0) + getattr(usage, name)
+
+    def note(self, texts: Iterable[tuple[Asked, str]]) -> None:
+        """Prompts and answers, for a log that is told to hold them."""
+        if self.service.options.audit_text:
+            for prompt, answer in texts:
+                note(self.request.scope.setdefault("audit", {}), prompt, answer)
+
+    def noted(self, prompt: Asked, pieces: AsyncGenerator[Delta]) -> AsyncGenerator[Delta]:
+        """The same pieces, noted once they end."""
+        if not self.service.options.audit_text:
+            return pieces
+        return noted(self.request.scope.setdefault("audit", {}), prompt, pieces)
 
 
 async def _leave(stack: AsyncExitStack, busy: Sequence[Future[Any]]) -> None:
