@@ -15,7 +15,8 @@ import pytest
 import typer.main
 
 from sibao.cli.main import FILES
-from sibao.server.run import DRAIN_SECONDS
+from sibao.server.options import ServeOptions
+from sibao.server.run import drain_seconds
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
@@ -71,8 +72,13 @@ def test_the_unit_waits_longer_than_the_server_drains() -> None:
     unit = configparser.ConfigParser(strict=False, interpolation=None)
     unit.optionxform = str  # type: ignore[assignment,method-assign]
     unit.read(UNIT, encoding="utf-8")
-    assert int(unit["Service"]["TimeoutStopSec"]) > DRAIN_SECONDS
+    assert int(unit["Service"]["TimeoutStopSec"]) > drain_seconds(ServeOptions())
     assert f"--stop-timeout {unit['Service']['TimeoutStopSec']}" in PAGE
+
+
+def test_who_was_let_in_keeps_the_time_that_was_promised() -> None:
+    for seconds in (0.5, 30.0, 600.0, 3600.5):
+        assert drain_seconds(ServeOptions(seconds=seconds)) > seconds
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not here")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import openai
 import pytest
 from openai import OpenAI
-from tests.serving import Served
+from tests.serving import Served, serving
 
 import sibao
+from sibao.server.errors import VERBS
 
 
 def test_vectors_are_the_models_own(client: OpenAI) -> None:
@@ -60,6 +63,27 @@ def test_models_in_geminis_form(served: Served, way: str) -> None:
     assert one.json()["name"] == "models/mini" and "generateContent" in one.json()["supportedGenerationMethods"]
     gone = served.http.get("/v1/models/none", **how)  # type: ignore[arg-type]
     assert gone.status_code == 404 and gone.json()["error"]["status"] == "NOT_FOUND"
+
+
+def test_a_colon_in_a_name_is_no_verb_of_geminis(tmp_path: Path) -> None:
+    with (
+        serving(tmp_path, "--model", "mock:echo") as server,
+        OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as sdk,
+    ):
+        assert sdk.models.retrieve("mock:echo").id == "mock:echo"
+        with pytest.raises(openai.NotFoundError) as gone:
+            sdk.models.retrieve("mock:none")
+        assert gone.value.code == "model_not_found"
+        card = server.http.get("/v1/models/mock:echo", headers={"x-goog-api-key": "k"}).json()
+        assert card["name"] == "models/mock:echo"
+        wrong = server.post("/v1/models/mock:echo:generateContent", {"contents": 1})
+        assert wrong.status_code == 400 and wrong.json()["error"]["status"] == "INVALID_ARGUMENT"
+
+
+def test_all_verbs_are_known(served: Served) -> None:
+    paths = served.http.get("/openapi.json").json()["paths"]
+    posts = [path for path, ways in paths.items() if path.startswith("/v1/models/") and "post" in ways]
+    assert sorted(path.removeprefix("/v1/models/{model}") for path in posts) == sorted(VERBS)
 
 
 def test_names_are_no_paths(served: Served) -> None:

@@ -64,6 +64,9 @@ def serve(
         typer.Option(help="Web page of another host that may ask (CORS), for example https://a.example."),
     ] = None,
     audit: Annotated[Path | None, typer.Option(help="File for one JSON line a request, without any text.")] = None,
+    audit_text: Annotated[
+        bool, typer.Option("--audit-text", help="Its lines also hold what was asked and answered, cut at some length.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Say where it listens as one JSON object.")] = False,
 ) -> None:
     """Serve models over HTTP (OpenAI's and Gemini's protocols) with a web page."""
@@ -78,7 +81,7 @@ def serve(
         models=tuple(model or [settings().model]), any_model=any_model, host=host, port=port,
         loading={"precision": precision, "kv_cache": kv_cache, "threads": settings().threads},
         memory_bytes=None if memory is None else int(memory * GIGABYTE), queue=queue, seconds=timeout, keys=keys,
-        origins=tuple(allow_origin or ()), audit=audit,
+        origins=tuple(allow_origin or ()), audit=audit, audit_text=audit_text,
     )  # fmt: skip
     try:
         from sibao.server.run import serve as run

@@ -58,7 +58,7 @@ def _card(service: Service, entry: Entry) -> dict[str, Any]:
     if (context := service.hall.context(entry)) is not None:
         card |= {"inputTokenLimit": context, "outputTokenLimit": context}
     can = ["generateContent", "countTokens"] if hasattr(model, "generate") else []
-    if hasattr(model, "embed"):
+    if hasattr(model, "embed") and entry.adapter is None:
         can += ["embedContent", "batchEmbedContents"]
     return card | {"supportedGenerationMethods": can}
 

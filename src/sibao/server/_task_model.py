@@ -111,13 +111,15 @@ class DeskModel:
         async with self.line.gate:
             turn.caller.afford()
             found = await self.guest.desk.complete(prompt, self.guest.options(options), self.line.left, turn.count)
+        turn.note([(prompt, found.text)])
         self._progress(1)
         return found
 
     async def _opened(self, prompt: Prompt, options: GenerateOptions) -> AsyncGenerator[Delta]:
         turn = self.line.turn
         turn.caller.afford()
-        return self.guest.desk.stream(prompt, self.guest.options(options), self.line.left, turn.count)
+        pieces = self.guest.desk.stream(prompt, self.guest.options(options), self.line.left, turn.count)
+        return turn.noted(prompt, pieces)
 
     def _progress(self, more: int) -> None:
         self._done += more
@@ -126,7 +128,7 @@ class DeskModel:
 
 
 class ScoringDeskModel(DeskModel):
-    """The same for a model whose probabilities can be read."""
+    """The same for a model whose probabilities can be read. Only its own: not those that an adapter beside it makes of them."""
 
     def score(self, pairs: Sequence[tuple[Prompt, str]]) -> list[Scored]:
         """As the model's own."""
@@ -143,7 +145,9 @@ class ScoringDeskModel(DeskModel):
 
 def desk_model(line: Line, tell: Tell) -> DeskModel:
     """The turn's model, for the threads of one text."""
-    return (ScoringDeskModel if isinstance(line.turn.guest.model, Scorer) else DeskModel)(line, tell)
+    guest = line.turn.guest
+    scores = isinstance(guest.model, Scorer) and guest.entry.adapter is None
+    return (ScoringDeskModel if scores else DeskModel)(line, tell)
 
 
 async def _next(pieces: AsyncGenerator[Delta]) -> Delta:

@@ -84,6 +84,7 @@ class Work:
         own = self.turn.guest.model
         direct = isinstance(own, Head)
         if direct:
+            self.turn.guest.refuse_adapter("this task is worked on")
             work = job(self.name, own, **self.body.sampling())
         else:
             model = desk_model(self.line, tell or _nobody)

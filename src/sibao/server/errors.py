@@ -29,6 +29,8 @@ GEMINI = {
     501: "UNIMPLEMENTED", 503: "UNAVAILABLE", 504: "DEADLINE_EXCEEDED",
 }  # fmt: skip
 OPENAI = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
+VERBS = (":generateContent", ":streamGenerateContent", ":countTokens", ":embedContent", ":batchEmbedContents")
+"""What stands behind a model's name in what Gemini's clients post."""
 SECONDS = 1
 """What a client is asked to wait where nothing better is known."""
 
@@ -58,11 +60,18 @@ def code_of(error: SibaoError) -> str | None:
 
 
 def protocol(request: Request) -> str:
-    """``openai``, ``gemini`` or ``sibao``, by the path and, where two share one, by the key's place."""
-    path = request.url.path
-    if path.startswith("/v1beta") or (path.startswith("/v1/models") and (":" in path or gemini_key(request))):
+    """``openai``, ``gemini`` or ``sibao``, by the path and, where two share one, by Gemini's verbs and the key's place: a
+    colon alone says nothing, names of models hold some."""
+    path = path_of(request)
+    verb = request.method == "POST" and path.endswith(VERBS)
+    if path.startswith("/v1beta") or (path.startswith("/v1/models") and (verb or gemini_key(request))):
         return "gemini"
     return "openai" if path.startswith("/v1/") and not path.startswith("/v1/tasks") else "sibao"
+
+
+def path_of(request: Request) -> str:
+    """The path; ``request.url`` would read the Host header too, which may be anything."""
+    return str(request.scope["path"])
 
 
 def gemini_key(request: Request) -> str | None:
@@ -107,13 +116,13 @@ def install(app: FastAPI) -> None:
             raise error
         status, content = told(error, protocol(request))
         if status >= 500:
-            log.error("%s %s: %s", request.method, request.url.path, error)
+            log.error("%s %s: %s", request.method, path_of(request), error)
         return answer(request, status, content, getattr(error, "seconds", None))
 
     async def of_http(request: Request, error: Exception) -> JSONResponse:
         if not isinstance(error, HTTPException):
             raise error
-        message = str(error.detail) if error.status_code != 404 else f"there is nothing at {request.url.path}"
+        message = str(error.detail) if error.status_code != 404 else f"there is nothing at {path_of(request)}"
         return answer(request, error.status_code, body(protocol(request), error.status_code, message))
 
     async def of_fields(request: Request, error: Exception) -> JSONResponse:
@@ -123,7 +132,7 @@ def install(app: FastAPI) -> None:
         return answer(request, 400, body(protocol(request), 400, message, param=param, kind="BadInput"))
 
     async def of_program(request: Request, error: Exception) -> JSONResponse:
-        log.exception("%s %s failed", request.method, request.url.path, exc_info=error)
+        log.exception("%s %s failed", request.method, path_of(request), exc_info=error)
         return answer(request, 500, body(protocol(request), 500, "the server failed; its log says why", kind="Error"))
 
     app.add_exception_handler(SibaoError, of_ours)

@@ -66,6 +66,7 @@ def _embedded(turn: Turn, asked: Sequence[EmbedAsk]) -> list[dict[str, Any]]:
     model = turn.guest.model
     if not hasattr(model, "embed"):
         raise BadInput(f"{turn.model} cannot embed", hint="take another model")
+    turn.guest.refuse_adapter("vectors are made")
     texts = ["\n".join(words(turn) for turn in messages([one.content])) for one in asked]
     vectors = model.embed(texts)
     turn.count_soon(Usage(sum(tokens_of(model, text) for text in texts)))

@@ -14,12 +14,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from sibao.core.errors import Refused, SibaoError, UnknownName
+from sibao.core.errors import BadInput, Refused, SibaoError, UnknownName
 from sibao.core.prices import Price
 from sibao.core.system import memory_bytes
 from sibao.core.types import GenerateOptions
 from sibao.models.names import adapter_folder, resolve
 from sibao.providers.load import load, local_name
+from sibao.server._formats import fitted, refuse_unusable
 from sibao.server.desk import Desk
 from sibao.server.options import ServeOptions
 from sibao.workflows._models import price_of
@@ -81,13 +82,30 @@ class Guest:
         """With the adapter that the name stands for."""
         return options if self.entry.adapter is None else replace(options, adapter=self.entry.adapter)
 
+    def refuse_adapter(self, what: str) -> None:
+        """Refuse what is computed with the loaded model alone, where the name stands for an adapter of it.
+
+        Raises:
+            BadInput: it does.
+        """
+        if self.entry.adapter is not None:
+            raise BadInput(
+                f"{self.entry.id!r} is an adapter beside {self.entry.base}, and {what} with the model alone",
+                hint="write the adapter into the weights (sibao export BASE+ADAPTER --merge) and serve that folder",
+            )
+
 
 class Hall:
-    """All models of one server."""
+    """All models of one server.
+
+    Raises:
+        BadInput: an adapter's folder that is none, or a number format that no model can have.
+    """
 
     def __init__(self, options: ServeOptions) -> None:
         self.options = options
         self.entries = {entry.id: entry for entry in map(Entry.read, options.models)}
+        refuse_unusable([entry.base for entry in self.entries.values()], options.loading, others=options.any_model)
         self.memory = options.memory_bytes or int(SHARE * memory_bytes())
         self.loaded: dict[str, Place] = {}
         self._loading: dict[str, asyncio.Task[None]] = {}
@@ -166,7 +184,7 @@ class Hall:
             size = await asyncio.to_thread(size_of, base)
             await self._make_room(size)
             begun = time.perf_counter()
-            model = await asyncio.to_thread(load, base, **self.options.loading)
+            model = await asyncio.to_thread(load, base, **fitted(base, self.options.loading))
             self.loaded[base] = Place(Desk(model), size, price_of(base))
             log.info("%s loaded in %.1f s", base, time.perf_counter() - begun)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -11,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sibao.core.errors import Refused
 from sibao.server._json_body import fault
-from sibao.server.errors import answer, protocol, told
+from sibao.server.errors import answer, path_of, protocol, told
 from sibao.server.options import LOOPBACK, ServeOptions
 
 BODY_SECONDS = 30.0
@@ -43,12 +44,14 @@ class Limits:
         """Pages of other sites may reach a loopback server through a name of theirs; it must not answer to that name."""
         if not self.options.local:
             return
-        host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+        host = request.headers.get("host", "")
+        with suppress(ValueError):  # half a bracket is no host
+            host = urlsplit(f"//{host}").hostname or ""
         if host not in LOOPBACK:
             raise Refused(403, f"this server is not {host[:80]!r}", hint="call it localhost or 127.0.0.1")
 
     async def _body(self, request: Request, receive: Receive) -> bytes:
-        most = self.options.file_bytes if request.url.path.startswith("/api/data") else self.options.body_bytes
+        most = self.options.file_bytes if path_of(request).startswith("/api/data") else self.options.body_bytes
         declared = request.headers.get("content-length", "0")
         if not (declared.isascii() and declared.isdigit()) or int(declared) > most:
             raise Refused(

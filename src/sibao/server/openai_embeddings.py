@@ -79,6 +79,7 @@ def _vectors(turn: Turn, form: EmbeddingForm) -> tuple[list[list[float]], int]:
     model = turn.guest.model
     if not hasattr(model, "embed"):
         raise BadInput(f"{model.name} makes no vectors", hint="name a model that does; GET /api/status tells")
+    turn.guest.refuse_adapter("vectors are made")
     texts = _texts(model, form.input)
     if not all(texts):
         raise BadInput("a text is empty", hint="give some text to embed")

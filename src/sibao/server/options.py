@@ -26,7 +26,7 @@ class ServeOptions:
         body_bytes: largest body of a request; files of the page's Data room may have ``file_bytes``.
         keys: file of hashed API keys; then each caller needs one. None: no key is asked for.
         origins: web pages of other hosts that may ask (CORS); none.
-        audit: file that gets one JSON line a request, without any text unless ``audit_text``.
+        audit: file that gets one JSON line a request. ``audit_text``: with the prompts and answers, cut at some length.
     """
 
     models: tuple[str, ...] = ("mini",)
@@ -47,6 +47,8 @@ class ServeOptions:
     def __post_init__(self) -> None:
         if not self.models:
             raise BadInput("no model was named", hint="give --model NAME, for example --model mini")
+        if self.audit_text and self.audit is None:
+            raise BadInput("audit_text has no file to go to", hint="give --audit FILE too")
         for name, least in (("queue", 0), ("body_bytes", 1024), ("seconds", 0.1)):
             if getattr(self, name) < least:
                 raise BadInput(f"{name} is {getattr(self, name)}, wanted {least} or more")

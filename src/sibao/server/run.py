@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import socket
 from collections.abc import Callable
 from types import FrameType
@@ -14,8 +15,8 @@ from sibao.server._protocol import BoundedProtocol
 from sibao.server.app import create_app
 from sibao.server.options import ServeOptions
 
-DRAIN_SECONDS = 120
-"""How long requests that run are waited for after SIGTERM."""
+LAST_WORDS = 5
+"""Seconds for writing the answers, or the refusals, of requests that took all their time."""
 CONNECTIONS = 2048
 
 
@@ -46,12 +47,17 @@ def serve(options: ServeOptions, ready: Callable[[str], object] = lambda _: None
     bound = bind(options.host, options.port)
     config = uvicorn.Config(
         app, http=BoundedProtocol, log_level="warning", access_log=False, timeout_keep_alive=75,
-        timeout_graceful_shutdown=DRAIN_SECONDS, limit_concurrency=CONNECTIONS, server_header=False,
+        timeout_graceful_shutdown=drain_seconds(options), limit_concurrency=CONNECTIONS, server_header=False,
     )  # fmt: skip
     server = Server(config, app.state.service)
     ready(address(options.host, bound))
     with bound:
         server.run(sockets=[bound])
+
+
+def drain_seconds(options: ServeOptions) -> int:
+    """How long requests that run are waited for after SIGTERM: what was let in keeps all the time that it was promised."""
+    return math.ceil(options.seconds) + LAST_WORDS
 
 
 def bind(host: str, port: int) -> socket.socket:

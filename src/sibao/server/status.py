@@ -83,7 +83,9 @@ def known(service: Service, entry: Entry) -> KnownModel:
     if place is None:
         return KnownModel(id=entry.id, loaded=False, bytes=size_of(entry.base) or None)
     model = place.desk.model
-    can = [*getattr(model, "can", ("generate",)), *(name for name in ("score", "embed") if hasattr(model, name))]
+    can = ["generate"]  # with an adapter beside the model that is all
+    if entry.adapter is None:
+        can = [*getattr(model, "can", can), *(name for name in ("score", "embed") if hasattr(model, name))]
     return KnownModel(
         id=entry.id, loaded=True, context=getattr(model, "context", None), can=can, bytes=place.bytes or None
     )
