@@ -27,8 +27,8 @@ def test_every_route_is_described(served: Served) -> None:
 def fuzz(url: str, folder: Path, examples: int, phases: str) -> str:
     """schemathesis over the document, for what no answer may be: a failure of the server.
 
-    Paths that name a model name one that is there; the forms of the rooms are asked too. Its program starts in a process of its own: what it does to warnings and
-    to pytest is no part of the tests here.
+    Paths that name a model name one that is there; the rooms are asked too: nothing is there to be trained. Its program
+    starts in a process of its own: what it does to warnings and to pytest is no part of the tests here.
     """
     (folder / "schemathesis.toml").write_text('[parameters]\n"path.model" = "mini"\n', encoding="utf-8")
     command = [
