@@ -64,18 +64,29 @@ def _about(suite: Suite, language: str) -> str:
 
 def preview_table(model: str, found: Sequence[tuple[str, Preview]]) -> RenderableType:
     """What each suite would cost, and how small a difference of two models its rows show (4 times in 5)."""
+    from rich.console import Group
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=f"what it would cost · {model}", title_justify="left")
-    for name in ("suite", "rows", "asked", "low", "expected", "high", "at most", "tokens read", "written", "shows"):
+    currency = found[0][1].currency if found else ""
+    table = Table(title=f"what it would cost, {currency} · {model}", title_justify="left", box=None)
+    for name in ("suite", "rows", "expected", "95 %", "at most", "read", "written", "shows"):
         table.add_column(name, justify="left" if name == "suite" else "right", overflow="fold")
     for suite, p in found:
-        money = [f"{value:.4f} {p.currency}" for value in (p.low, p.expected, p.high, p.most)]
         table.add_row(
-            suite, str(p.rows), str(p.pilot), *money, str(p.tokens.prompt_tokens), str(p.tokens.completion_tokens),
-            f"{p.shows:.2g}",
+            suite, f"{p.rows:,}", _money(p.expected), f"{_money(p.low)} … {_money(p.high)}", _money(p.most),
+            f"{p.tokens.prompt_tokens:,}", f"{p.tokens.completion_tokens:,}", f"{p.shows:.2g}",
         )  # fmt: skip
-    return table
+    pilot = sum(p.pilot for _, p in found)
+    said = (
+        f"From {pilot} rows that were asked; what they answered is kept. read, written: tokens of all rows. shows: the "
+        "smallest difference between two models' rates that so many rows are likely to show (4 times in 5)."
+    )
+    return Group(table, Text(said))
+
+
+def _money(value: float) -> str:
+    return f"{value:.2f}" if value >= 100 else f"{value:.4f}" if value else "0"
 
 
 def explanation(scores: Sequence[Any], explained: dict[str, Any]) -> list[RenderableType]:
