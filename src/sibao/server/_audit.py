@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any
+from typing import Any, cast
 
-from sibao.core.types import Delta
+from sibao.core.types import Delta, Message
+from sibao.providers.local import is_tokens
 from sibao.server.desk import Asked
 
 MOST, LONGEST = 32, 4000
 """Answers of one line, and characters of each text in it; what is beyond them is counted."""
 
 
-def note(audit: dict[str, Any], asked: Asked, answer: str) -> None:
-    """Keep a prompt and its answer."""
+def note(audit: dict[str, Any], model: Any, asked: Asked, answer: str) -> None:
+    """Keep a prompt of a model and its answer."""
     texts: list[dict[str, str]] = audit.setdefault("texts", [])
     if len(texts) < MOST:
-        texts.append({"prompt": _cut(_plain(asked)), "answer": _cut(answer)})
+        texts.append({"prompt": _cut(_plain(model, asked)), "answer": _cut(answer)})
     else:
         audit["texts_left_out"] = audit.get("texts_left_out", 0) + 1
 
 
-async def noted(audit: dict[str, Any], asked: Asked, pieces: AsyncGenerator[Delta]) -> AsyncGenerator[Delta]:
+async def noted(
+    audit: dict[str, Any], model: Any, asked: Asked, pieces: AsyncGenerator[Delta]
+) -> AsyncGenerator[Delta]:
     """The same pieces; what was written, even if not to the end, is kept."""
     written = list[str]()
     async with aclosing(pieces):
@@ -31,14 +34,16 @@ async def noted(audit: dict[str, Any], asked: Asked, pieces: AsyncGenerator[Delt
                 written.append(delta.text)
                 yield delta
         finally:
-            note(audit, asked, "".join(written))
+            note(audit, model, asked, "".join(written))
 
 
-def _plain(asked: Asked) -> str:
-    """A prompt as one text: turns with their roles, pictures and films by their kind, tokens as numbers."""
+def _plain(model: Any, asked: Asked) -> str:
+    """A prompt as one text: turns with their roles, pictures and films by their kind, tokens as what they stand for."""
     if isinstance(asked, str):
         return asked
-    return "\n".join(str(one) if isinstance(one, int) else f"{one['role']}: {_said(one['content'])}" for one in asked)
+    if is_tokens(asked):
+        return str(model.tokenizer.decode(asked, skip_special=False))
+    return "\n".join(f"{turn['role']}: {_said(turn['content'])}" for turn in cast(list[Message], asked))
 
 
 def _said(content: Any) -> str:

@@ -234,13 +234,13 @@ class Turn:
         """Prompts and answers, for a log that is told to hold them."""
         if self.service.options.audit_text:
             for prompt, answer in texts:
-                note(self.request.scope.setdefault("audit", {}), prompt, answer)
+                note(self.request.scope.setdefault("audit", {}), self.guest.model, prompt, answer)
 
     def noted(self, prompt: Asked, pieces: AsyncGenerator[Delta]) -> AsyncGenerator[Delta]:
         """The same pieces, noted once they end."""
         if not self.service.options.audit_text:
             return pieces
-        return noted(self.request.scope.setdefault("audit", {}), prompt, pieces)
+        return noted(self.request.scope.setdefault("audit", {}), self.guest.model, prompt, pieces)
 
 
 async def _leave(stack: AsyncExitStack, busy: Sequence[Future[Any]]) -> None:
