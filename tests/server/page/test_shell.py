@@ -158,7 +158,7 @@ def test_what_needed_the_key_is_asked_for_again_once_it_is_there(page_as: Callab
 
     key = new_key(tmp_path / "keys.toml", "laptop")
     with serving(tmp_path / "home", "--model", "echo=mock:echo", "--keys", str(tmp_path / "keys.toml")) as server:
-        for room, shown in (("tasks/write", "option[value=poem]"), ("compare", ".standings .empty")):
+        for room, shown in (("tasks/write", "option[value=music]"), ("compare", ".standings .empty")):
             page = page_as(room, url=server.url)
             page.get_by_role("dialog").wait_for()
             assert page.locator(shown).count() == 0
