@@ -100,7 +100,9 @@ class TaskFlags:
     draft: Annotated[
         str | None,
         typer.Option(
-            "--draft-model", metavar="NAME", help="A smaller model of the same family guesses ahead: fewer steps."
+            "--draft-model",
+            metavar="NAME",
+            help="A smaller model of the same family guesses ahead: fewer steps. Without the kernels that may tip equal scores.",
         ),
     ] = None
     plain: Annotated[
