@@ -70,7 +70,7 @@ def protocol(request: Request) -> str:
 
 
 def path_of(request: Request) -> str:
-    """The path; ``request.url`` would read the Host header too, which may be anything."""
+    """The path; some of Starlette's versions read the Host header for ``request.url``, and fail where it is none."""
     return str(request.scope["path"])
 
 
