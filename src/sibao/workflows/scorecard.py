@@ -50,7 +50,9 @@ def scorecard(model: str, asked: CardAsk | None = None, *, quiet: bool = False) 
     ask, identity = SuiteAsk(path=asked.path, limit=asked.limit), identity_of(model, asked.precision)
     suites = {name: load_suite(name) for name in dict.fromkeys(asked.suites or _at_hand(asked))}
     recipes = {name: prepare(s, ask).recipe(ask, asked.precision, identity) for name, s in suites.items()}
-    cells = _machine_side(model, asked) if asked.speed else []  # first: a process' peak of memory would hold the suites'
+    cells = (
+        _machine_side(model, asked) if asked.speed else []
+    )  # first: a process' peak of memory would hold the suites'
     missing = [name for name in suites if asked.fresh or _stored(model, recipes[name]) is None]
     if missing:
         evaluate_suites(model, missing, ask, Opening(asked.precision), quiet=quiet)
