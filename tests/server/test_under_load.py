@@ -92,6 +92,25 @@ def test_a_request_of_many_answers_lets_others_in(served: Served) -> None:
     assert [one["text"] for one in served.post("/v1/completions", whole).json()["choices"]] == texts
 
 
+def test_many_requests_of_many_answers_let_others_in(served: Served) -> None:
+    many = {"model": "mini", "max_tokens": 24, "min_tokens": 24, "temperature": 1.0, "n": 16}
+    ended: list[int] = []
+
+    def ask(number: int) -> None:
+        assert served.post("/v1/completions", many | {"prompt": f"{number} cats", "seed": number}).status_code == 200
+        ended.append(number)
+
+    askers = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
+    for asker in askers:
+        asker.start()
+    time.sleep(0.5)  # all of them are in the queue
+    small = served.post("/v1/completions", {"model": "mini", "prompt": "Hi", "max_tokens": 2})
+    before = len(ended)
+    for asker in askers:
+        asker.join()
+    assert small.status_code == 200 and before < 3 and len(ended) == 8
+
+
 def test_what_is_refused_in_a_request_of_many_is_refused_before_the_first_piece(served: Served) -> None:
     body = {"model": "mini", "prompt": ["a"] * 40 + ["too long " * 4000], "max_tokens": 8, "stream": True}
     answer = served.post("/v1/completions", body)

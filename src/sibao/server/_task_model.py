@@ -110,7 +110,9 @@ class DeskModel:
         turn = self.line.turn
         async with self.line.gate:
             turn.caller.afford()
-            found = await self.guest.desk.complete(prompt, self.guest.options(options), self.line.left, turn.count)
+            found = await self.guest.desk.complete(
+                prompt, self.guest.options(options), self.line.left, turn.count, turn.group
+            )
         turn.note([(prompt, found.text)])
         self._progress(1)
         return found
@@ -118,7 +120,7 @@ class DeskModel:
     async def _opened(self, prompt: Prompt, options: GenerateOptions) -> AsyncGenerator[Delta]:
         turn = self.line.turn
         turn.caller.afford()
-        pieces = self.guest.desk.stream(prompt, self.guest.options(options), self.line.left, turn.count)
+        pieces = self.guest.desk.stream(prompt, self.guest.options(options), self.line.left, turn.count, turn.group)
         return turn.noted(prompt, pieces)
 
     def _progress(self, more: int) -> None:

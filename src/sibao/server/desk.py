@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from sibao.core.errors import BadInput, ModelError, SibaoError
@@ -56,21 +57,32 @@ class Desk:
         self._threads.shutdown(wait=False)
 
     async def complete(
-        self, prompt: Asked, options: GenerateOptions, seconds: float, paid: Paid | None = None
+        self,
+        prompt: Asked,
+        options: GenerateOptions,
+        seconds: float,
+        paid: Paid | None = None,
+        group: str | None = None,
     ) -> Completion:
-        """The whole answer, within so many seconds. Cancelling the task ends the request within a step.
+        """The whole answer, within so many seconds. Cancelling the task ends the request within a step. Of several ``group``
+        each begins one answer in turn.
 
         Raises:
             SibaoError: what the model's ``generate`` raises; a fault of the machine is a ``ModelError``.
         """
-        async with aclosing(self.stream(prompt, options, seconds, paid)) as deltas:
+        async with aclosing(self.stream(prompt, options, seconds, paid, group)) as deltas:
             async for delta in deltas:
                 if delta.completion is not None:
                     return delta.completion
         raise ModelError("the model ended without an answer")
 
     def stream(
-        self, prompt: Asked, options: GenerateOptions, seconds: float, paid: Paid | None = None
+        self,
+        prompt: Asked,
+        options: GenerateOptions,
+        seconds: float,
+        paid: Paid | None = None,
+        group: str | None = None,
     ) -> AsyncGenerator[Delta]:
         """The answer piece by piece; what is refused raises before the first piece. Closing it ends the request.
 
@@ -78,9 +90,18 @@ class Desk:
             TimeoutError: after so many seconds.
         """
         end = asyncio.get_running_loop().time() + seconds
-        return (self._on_engine if self.driver is not None else self._in_thread)(prompt, options, end, _Bill(paid))
+        if self.driver is None:
+            return self._in_thread(prompt, options, end, _Bill(paid))
+        return self._on_engine(self.driver, prompt, options, end, _Bill(paid), group)
 
-    async def echo(self, prompt: Asked, options: GenerateOptions, seconds: float, paid: Paid | None = None) -> Answer:
+    async def echo(
+        self,
+        prompt: Asked,
+        options: GenerateOptions,
+        seconds: float,
+        paid: Paid | None = None,
+        group: str | None = None,
+    ) -> Answer:
         """The whole answer, with the log-probabilities of the prompt's own tokens, from the second on, in ``scored``.
 
         Raises:
@@ -91,7 +112,7 @@ class Desk:
             raise BadInput(
                 f"{self.model.name} does not tell its prompt's log-probabilities", hint="leave out echo or logprobs"
             )
-        answer = await asyncio.wrap_future(PROMPTS.submit(self._begin, prompt, options, echo=True))
+        answer = await asyncio.wrap_future(PROMPTS.submit(self._begin, prompt, options, group, echo=True))
         async with aclosing(self._answered(self.driver, answer, end, _Bill(paid))) as deltas:
             async for _ in deltas:
                 continue
@@ -113,12 +134,10 @@ class Desk:
         return pool.submit(call, *values)
 
     async def _on_engine(
-        self, prompt: Asked, options: GenerateOptions, end: float, bill: _Bill
+        self, driver: Driver, prompt: Asked, options: GenerateOptions, end: float, bill: _Bill, group: str | None
     ) -> AsyncGenerator[Delta]:
-        if self.driver is None:
-            raise ModelError("the model has no engine")
-        answer = await asyncio.wrap_future(PROMPTS.submit(self._begin, prompt, options))
-        async with aclosing(self._answered(self.driver, answer, end, bill)) as deltas:
+        answer = await asyncio.wrap_future(PROMPTS.submit(self._begin, prompt, options, group))
+        async with aclosing(self._answered(driver, answer, end, bill)) as deltas:
             async for delta in deltas:
                 yield delta
 
@@ -146,9 +165,10 @@ class Desk:
             if answer.tokens or not failed:
                 bill.pay(answer.completion().usage, None if answer.first is None else answer.first - answer.started)
 
-    def _begin(self, prompt: Asked, options: GenerateOptions, **how: bool) -> Answer:
+    def _begin(self, prompt: Asked, options: GenerateOptions, group: str | None = None, **how: bool) -> Answer:
         """In a thread: a long prompt takes long to encode, and an adapter to be read."""
         answer: Answer = self.model.begin(prompt, options, **how)
+        answer.request = replace(answer.request, group=group)
         self.model.engine.check(answer.request)
         return answer
 

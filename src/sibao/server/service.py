@@ -91,6 +91,7 @@ class Turn:
     def __init__(self, service: Service, request: Request, caller: Caller, guest: Guest, stack: AsyncExitStack) -> None:
         self.service, self.request, self.caller, self.guest = service, request, caller, guest
         self.model, self.at_once = guest.entry.id, batch_of(guest.desk)
+        self.group = caller.name or f"request {id(request)}"  # of those who wait, each begins one in turn
         self._stack = stack
         self._loop = asyncio.get_running_loop()
         self._end = self._loop.time() + service.options.seconds
@@ -146,14 +147,14 @@ class Turn:
         return found
 
     async def _each(
-        self, asked: Work, ask: Callable[[Asked, GenerateOptions, float, Paid], Coroutine[Any, Any, T]]
+        self, asked: Work, ask: Callable[[Asked, GenerateOptions, float, Paid, str], Coroutine[Any, Any, T]]
     ) -> list[T]:
         found, todo = dict[int, T](), iter(enumerate(asked))
 
         async def work() -> None:
             for number, (prompt, options) in todo:
                 self.caller.afford()
-                found[number] = await ask(prompt, self.guest.options(options), self.left, self.count)
+                found[number] = await ask(prompt, self.guest.options(options), self.left, self.count, self.group)
 
         await until_gone(self.request, all_of([work() for _ in range(min(self.at_once, len(asked)))]))
         return [found[number] for number in range(len(asked))]
@@ -165,7 +166,7 @@ class Turn:
         Raises:
             Refused: it took too long, or the client has gone. SibaoError: what the model raises.
         """
-        pieces = self.noted(prompt, self.guest.desk.stream(prompt, self.guest.options(options), self.left, self.count))
+        pieces = self.noted(prompt, self._pieces(prompt, options))
         self._stack.push_async_callback(pieces.aclose)
         first = await until_gone(self.request, anext(pieces))
         going = self._going_on(pieces, first)
@@ -175,10 +176,13 @@ class Turn:
     async def stream_later(self, prompt: Asked, options: GenerateOptions) -> AsyncGenerator[Delta]:
         """The same of an answer that begins when its first piece is asked for. Who reads it closes it."""
         self.caller.afford()
-        pieces = self.noted(prompt, self.guest.desk.stream(prompt, self.guest.options(options), self.left, self.count))
+        pieces = self.noted(prompt, self._pieces(prompt, options))
         async with aclosing(self._going_on(pieces)) as going:
             async for delta in going:
                 yield delta
+
+    def _pieces(self, prompt: Asked, options: GenerateOptions) -> AsyncGenerator[Delta]:
+        return self.guest.desk.stream(prompt, self.guest.options(options), self.left, self.count, self.group)
 
     async def _going_on(self, pieces: AsyncGenerator[Delta], first: Delta | None = None) -> AsyncGenerator[Delta]:
         async with aclosing(pieces):
