@@ -53,9 +53,8 @@ def choose_pick(table: Table, result: RaceResult | None, weights: Mapping[str, f
         return Pick(None, "nobody", "not raced")
     asked = dict(weights) or EVEN
     along = {"quality": 1.0, **asked} if "quality" not in asked else asked
-    left = (
-        [] if result is None else [name for name in result.survivors if name in table]
-    )  # who failed is no longer there
+    # Who failed on most rows has survived the race, but left the table.
+    left = [] if result is None else [name for name in result.survivors if name in table]
     verdict: Verdict = "not raced" if result is None else "best" if len(left) == 1 else "not distinguishable"
     rivals = list(table) if "quality" in asked else left or list(table)
     shared: dict[str, Any] = {

@@ -122,13 +122,12 @@ class Entrant:
     def _ask(self, rows: list[int], batch: int, model: Any) -> None:
         if not rows:
             return
-        kept = self.opened.kept
-        found = 0 if kept is None else kept.kept
+        found = self.opened.found
         with EnergyMeter() as energy:
             todo = [self.work.items[row] for row in rows]
             answered = harness.answer(self.work.task, model, todo, self.work.options, batch=batch)
         self.done |= dict(zip(rows, answered, strict=True))
-        if kept is None or kept.kept == found:  # an answer from the store takes no energy
+        if self.opened.found == found:  # an answer from the store takes no energy
             self.joules += energy.energy.joules
             self.energy_rows += len(rows)
             self.energy = energy.energy

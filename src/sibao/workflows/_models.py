@@ -9,6 +9,7 @@ from typing import Any
 
 from sibao import __version__
 from sibao.core.errors import BadInput, SibaoError
+from sibao.core.paths import stamp
 from sibao.core.prices import Price
 from sibao.core.types import Model, Usage
 from sibao.evaluation.budget import Metered, Purse, metered
@@ -55,6 +56,11 @@ class Opened:
     def usage(self) -> Usage:
         """Tokens of all answers so far that were computed, not found."""
         return Usage() if self.meter is None else self.meter.usage
+
+    @property
+    def found(self) -> int:
+        """Answers so far that were kept from before."""
+        return 0 if self.kept is None else self.kept.kept
 
     def close(self) -> None:
         """End what computes for it."""
@@ -143,6 +149,5 @@ def _files(name: str) -> list[Any]:
     found = []
     for folder in folders:
         for path in sorted(p for p in folder.iterdir() if p.is_file() and p.name != "README.md"):
-            stat = path.stat()
-            found.append([path.name, stat.st_size, stat.st_mtime_ns])
+            found.append([path.name, *stamp(path)])
     return found

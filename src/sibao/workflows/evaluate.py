@@ -229,7 +229,7 @@ def measured(
     Raises:
         ProviderError: the key is refused.
     """
-    begun, before, found = time.perf_counter(), opened.usage, opened.kept.kept if opened.kept else 0
+    begun, before, found = time.perf_counter(), opened.usage, opened.found
     options = None if max_tokens is None else GenerateOptions(max_tokens=max_tokens)
     with EnergyMeter() as meter, progress(len(todo), title, unit="row", quiet=quiet) as bar:
         answers = harness.answer(
@@ -244,11 +244,8 @@ def measured(
     seconds, after = time.perf_counter() - begun, opened.usage
     if opened.meter is None:  # a head, whose results count for themselves
         after = sum((a.result.usage for a in answers if a.result is not None), Usage())
-    read, written = (
-        after.prompt_tokens - before.prompt_tokens,
-        after.completion_tokens - before.completion_tokens,
-    )
-    return answers, Speed.of(seconds, read, written, meter.energy, kept=opened.kept.kept - found if opened.kept else 0)
+    read, written = after.prompt_tokens - before.prompt_tokens, after.completion_tokens - before.completion_tokens
+    return answers, Speed.of(seconds, read, written, meter.energy, kept=opened.found - found)
 
 
 def _task(
@@ -325,9 +322,9 @@ def _perplexity(
 
 
 def _read(opened: Opened, texts: list[str], quiet: bool) -> tuple[list[Likelihood], Speed]:
-    begun, before, found = time.perf_counter(), opened.usage, opened.kept.kept if opened.kept else 0
+    begun, before, found = time.perf_counter(), opened.usage, opened.found
     with EnergyMeter() as meter, progress(len(texts), f"score {opened.model.name}", unit="text", quiet=quiet) as bar:
         read = likelihood.likelihoods(opened.model, texts, bar.advance)
     tokens = opened.usage.prompt_tokens - before.prompt_tokens
-    kept = opened.kept.kept - found if opened.kept else 0
-    return read, Speed.of(time.perf_counter() - begun, tokens, 0, meter.energy, counted=tokens, kept=kept)
+    seconds, kept = time.perf_counter() - begun, opened.found - found
+    return read, Speed.of(seconds, tokens, 0, meter.energy, counted=tokens, kept=kept)
