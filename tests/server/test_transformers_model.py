@@ -11,7 +11,7 @@ from tests.tiny import tiny_folder
 from sibao.core.types import GenerateOptions
 from sibao.providers.load import load
 from sibao.server._limit import AUTO, roomy
-from sibao.server.desk import Desk
+from sibao.server.desk import Desk, Terms
 
 PROMPTS = ["one two", "春天来了", "three four five"]
 
@@ -28,7 +28,7 @@ def test_text_and_tokens_are_answered_alike_also_at_once(desk: Desk) -> None:
     tokens = [desk.model.encode(prompt) for prompt in PROMPTS]
 
     async def ask() -> list[str]:
-        done = await asyncio.gather(*(desk.complete(one, options, 60.0) for one in (*PROMPTS, *tokens)))
+        done = await asyncio.gather(*(desk.complete(one, options, Terms(60.0)) for one in (*PROMPTS, *tokens)))
         return [one.text for one in done]
 
     assert asyncio.run(ask()) == wanted * 2

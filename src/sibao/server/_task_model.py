@@ -27,19 +27,13 @@ class Line:
     def __init__(self, turn: Turn) -> None:
         self.turn, self.loop = turn, asyncio.get_running_loop()
         self.gate = asyncio.Semaphore(turn.at_once)
-        self._end = self.loop.time() + turn.service.options.seconds
         self._lock, self._cut, self._open = threading.Lock(), False, set[Future[Any]]()
-
-    @property
-    def left(self) -> float:
-        """Seconds."""
-        return max(0.0, self._end - self.loop.time())
 
     def check(self) -> None:
         """Raises Refused where it is cut, TimeoutError where the time is up."""
         if self._cut:
             raise Refused(GONE, "nobody waits for the answer any more")
-        if self.left == 0:
+        if self.turn.left == 0:
             raise TimeoutError
 
     def call(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -110,9 +104,7 @@ class DeskModel:
         turn = self.line.turn
         async with self.line.gate:
             turn.caller.afford()
-            found = await self.guest.desk.complete(
-                prompt, self.guest.options(options), self.line.left, turn.count, turn.group
-            )
+            found = await self.guest.desk.complete(prompt, self.guest.options(options), turn.terms)
         turn.note([(prompt, found.text)])
         self._progress(1)
         return found
@@ -120,7 +112,7 @@ class DeskModel:
     async def _opened(self, prompt: Prompt, options: GenerateOptions) -> AsyncGenerator[Delta]:
         turn = self.line.turn
         turn.caller.afford()
-        pieces = self.guest.desk.stream(prompt, self.guest.options(options), self.line.left, turn.count, turn.group)
+        pieces = self.guest.desk.stream(prompt, self.guest.options(options), turn.terms)
         return turn.noted(prompt, pieces)
 
     def _progress(self, more: int) -> None:

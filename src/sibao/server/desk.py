@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from sibao.core.errors import BadInput, ModelError, SibaoError
@@ -36,6 +36,16 @@ PROMPTS = ThreadPoolExecutor(8, "prompts")
 T = TypeVar("T")
 
 
+@dataclass(frozen=True)
+class Terms:
+    """Of one answer: ``seconds`` that it may take, who is told what it took, and the ``group`` of those who ask: of several
+    groups that wait each begins one answer in turn."""
+
+    seconds: float
+    paid: Paid | None = None
+    group: str | None = None
+
+
 class Desk:
     """``model``, for callers in any event loop and any thread."""
 
@@ -56,64 +66,42 @@ class Desk:
             self.model.close()
         self._threads.shutdown(wait=False)
 
-    async def complete(
-        self,
-        prompt: Asked,
-        options: GenerateOptions,
-        seconds: float,
-        paid: Paid | None = None,
-        group: str | None = None,
-    ) -> Completion:
-        """The whole answer, within so many seconds. Cancelling the task ends the request within a step. Of several ``group``
-        each begins one answer in turn.
+    async def complete(self, prompt: Asked, options: GenerateOptions, terms: Terms) -> Completion:
+        """The whole answer. Cancelling the task ends the request within a step.
 
         Raises:
             SibaoError: what the model's ``generate`` raises; a fault of the machine is a ``ModelError``.
         """
-        async with aclosing(self.stream(prompt, options, seconds, paid, group)) as deltas:
+        async with aclosing(self.stream(prompt, options, terms)) as deltas:
             async for delta in deltas:
                 if delta.completion is not None:
                     return delta.completion
         raise ModelError("the model ended without an answer")
 
-    def stream(
-        self,
-        prompt: Asked,
-        options: GenerateOptions,
-        seconds: float,
-        paid: Paid | None = None,
-        group: str | None = None,
-    ) -> AsyncGenerator[Delta]:
+    def stream(self, prompt: Asked, options: GenerateOptions, terms: Terms) -> AsyncGenerator[Delta]:
         """The answer piece by piece; what is refused raises before the first piece. Closing it ends the request.
 
         Raises:
-            TimeoutError: after so many seconds.
+            TimeoutError: it took longer than it may.
         """
-        end = asyncio.get_running_loop().time() + seconds
+        end = asyncio.get_running_loop().time() + terms.seconds
         if self.driver is None:
-            return self._in_thread(prompt, options, end, _Bill(paid))
-        return self._on_engine(self.driver, prompt, options, end, _Bill(paid), group)
+            return self._in_thread(prompt, options, end, _Bill(terms.paid))
+        return self._on_engine(self.driver, prompt, options, end, _Bill(terms.paid), terms.group)
 
-    async def echo(
-        self,
-        prompt: Asked,
-        options: GenerateOptions,
-        seconds: float,
-        paid: Paid | None = None,
-        group: str | None = None,
-    ) -> Answer:
+    async def echo(self, prompt: Asked, options: GenerateOptions, terms: Terms) -> Answer:
         """The whole answer, with the log-probabilities of the prompt's own tokens, from the second on, in ``scored``.
 
         Raises:
             BadInput: the model does not give these. SibaoError, TimeoutError: as ``complete`` and ``stream``.
         """
-        end = asyncio.get_running_loop().time() + seconds
+        end = asyncio.get_running_loop().time() + terms.seconds
         if self.driver is None or not isinstance(self.model, LocalModel):
             raise BadInput(
                 f"{self.model.name} does not tell its prompt's log-probabilities", hint="leave out echo or logprobs"
             )
-        answer = await asyncio.wrap_future(PROMPTS.submit(self._begin, prompt, options, group, echo=True))
-        async with aclosing(self._answered(self.driver, answer, end, _Bill(paid))) as deltas:
+        answer = await asyncio.wrap_future(PROMPTS.submit(self._begin, prompt, options, terms.group, echo=True))
+        async with aclosing(self._answered(self.driver, answer, end, _Bill(terms.paid))) as deltas:
             async for _ in deltas:
                 continue
         return answer

@@ -16,7 +16,7 @@ from sibao.core.types import Completion, Delta, GenerateOptions, Usage
 from sibao.providers._answers import Answer
 from sibao.server._audit import note, noted
 from sibao.server.counters import Counters
-from sibao.server.desk import Asked, Paid
+from sibao.server.desk import Asked, Terms
 from sibao.server.errors import gemini_key
 from sibao.server.hall import Guest, Hall, batch_of
 from sibao.server.keys import Caller, Keys
@@ -99,8 +99,13 @@ class Turn:
 
     @property
     def left(self) -> float:
-        """Seconds."""
+        """Seconds; from any thread."""
         return max(0.0, self._end - self._loop.time())
+
+    @property
+    def terms(self) -> Terms:
+        """Of an answer that begins now."""
+        return Terms(self.left, self.count, self.group)
 
     async def __aenter__(self) -> Turn:
         return self
@@ -147,14 +152,14 @@ class Turn:
         return found
 
     async def _each(
-        self, asked: Work, ask: Callable[[Asked, GenerateOptions, float, Paid, str], Coroutine[Any, Any, T]]
+        self, asked: Work, ask: Callable[[Asked, GenerateOptions, Terms], Coroutine[Any, Any, T]]
     ) -> list[T]:
         found, todo = dict[int, T](), iter(enumerate(asked))
 
         async def work() -> None:
             for number, (prompt, options) in todo:
                 self.caller.afford()
-                found[number] = await ask(prompt, self.guest.options(options), self.left, self.count, self.group)
+                found[number] = await ask(prompt, self.guest.options(options), self.terms)
 
         await until_gone(self.request, all_of([work() for _ in range(min(self.at_once, len(asked)))]))
         return [found[number] for number in range(len(asked))]
@@ -182,7 +187,7 @@ class Turn:
                 yield delta
 
     def _pieces(self, prompt: Asked, options: GenerateOptions) -> AsyncGenerator[Delta]:
-        return self.guest.desk.stream(prompt, self.guest.options(options), self.left, self.count, self.group)
+        return self.guest.desk.stream(prompt, self.guest.options(options), self.terms)
 
     async def _going_on(self, pieces: AsyncGenerator[Delta], first: Delta | None = None) -> AsyncGenerator[Delta]:
         async with aclosing(pieces):
