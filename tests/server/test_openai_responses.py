@@ -53,7 +53,7 @@ def test_streamed_is_whole(client: OpenAI) -> None:
         "response.output_item.done",
         "response.completed",
     ]
-    assert seen[-4:] == last and len(seen) > 10
+    assert seen[-4:] == last and seen.count("response.output_text.delta") > 1  # a piece may hold several tokens
     raw = list(client.responses.create(**ASK, stream=True))
     assert [event.sequence_number for event in raw] == list(range(len(raw)))
 
