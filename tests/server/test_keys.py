@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import openai
@@ -17,7 +18,7 @@ from tests.serving import Served, serving
 
 from sibao.core import config
 from sibao.core.errors import BadInput, ConfigError, Refused
-from sibao.server.keys import Keys, new_key
+from sibao.server.keys import Caller, Keys, new_key
 from sibao.store import database
 
 ECHO = ("--model", "echo=mock:echo")
@@ -211,6 +212,38 @@ def test_who_hangs_up_pays_for_what_was_written(tmp_path: Path) -> None:
             spent = server.post("/v1/chat/completions", ask)
             assert spent.status_code == 429 and spent.json()["error"]["code"] == "insufficient_quota"
     assert len(remote.seen) == 1
+
+
+def test_many_at_once_spend_no_more_than_one(tmp_path: Path) -> None:
+    """The first answer may go beyond the budget, as one alone may; while it is made nothing is left for others."""
+    file = tmp_path / "keys.toml"
+    key = new_key(file, "one", budget=1e-5)
+    ask = {"model": "there", "max_tokens": 1000, "messages": [{"role": "user", "content": "hi"}]}
+    with running() as remote:
+        remote.play(streamed(*[chunk("two words ")] * 20, chunk("", "stop"), COUNTED, pause=0.1))
+        known = {"OPENAI_API_KEY": "sk-there", "OPENAI_BASE_URL": f"{remote.url}/v1"}
+        with serving(tmp_path, "--model", "there=openai:gpt-4o-mini", "--keys", str(file), **known) as server:
+            server.http.headers["authorization"] = f"Bearer {key}"
+            with ThreadPoolExecutor(4) as pool:
+                first = pool.submit(server.post, "/v1/chat/completions", ask)
+                until(lambda: len(remote.seen) == 1)
+                others = [pool.submit(server.post, "/v1/chat/completions", ask) for _ in range(3)]
+                for other in others:
+                    answer = other.result()
+                    assert answer.status_code == 429 and "under way" in answer.json()["error"]["message"]
+                    assert answer.headers["retry-after"] == "5"
+                assert first.result().status_code == 200
+    assert len(remote.seen) == 1
+
+
+def test_what_is_held_is_given_back() -> None:
+    caller = Caller("one", budget=1.0)
+    with caller.hold(0.6), caller.hold(0.6), pytest.raises(Refused, match="under way"), caller.hold(0.1):
+        pass
+    assert caller.left == 1.0
+    with pytest.raises(RuntimeError), caller.hold(0.7):
+        raise RuntimeError
+    assert caller.left == 1.0 and Caller("free").left is None
 
 
 def test_answers_are_counted_though_another_of_the_request_fails(tmp_path: Path) -> None:

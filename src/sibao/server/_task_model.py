@@ -12,7 +12,7 @@ from concurrent.futures import CancelledError, Future
 from typing import Any, TypeVar
 
 from sibao.core.errors import Refused
-from sibao.core.types import Completion, Delta, GenerateOptions, Prompt, Scored, Scorer, SourceForm, as_prompts
+from sibao.core.types import Completion, Delta, GenerateOptions, Prompt, Scored, Scorer, SourceForm, Usage, as_prompts
 from sibao.server.service import GONE, Turn, all_of
 from sibao.workflows.jobs import has_template
 
@@ -103,17 +103,15 @@ class DeskModel:
     async def _one(self, prompt: Prompt, options: GenerateOptions) -> Completion:
         turn = self.line.turn
         async with self.line.gate:
-            turn.caller.afford()
-            found = await self.guest.desk.complete(prompt, self.guest.options(options), turn.terms)
+            with turn.held(prompt, options):
+                found = await self.guest.desk.complete(prompt, self.guest.options(options), turn.terms)
         turn.note([(prompt, found.text)])
         self._progress(1)
         return found
 
     async def _opened(self, prompt: Prompt, options: GenerateOptions) -> AsyncGenerator[Delta]:
         turn = self.line.turn
-        turn.caller.afford()
-        pieces = self.guest.desk.stream(prompt, self.guest.options(options), turn.terms)
-        return turn.noted(prompt, pieces)
+        return turn.noted(prompt, turn.pieces(prompt, options))
 
     def _progress(self, more: int) -> None:
         self._done += more
@@ -125,15 +123,18 @@ class ScoringDeskModel(DeskModel):
     """The same for a model whose probabilities can be read. Only its own: not those that an adapter beside it makes of them."""
 
     def score(self, pairs: Sequence[tuple[Prompt, str]]) -> list[Scored]:
-        """As the model's own."""
+        """As the model's own; what it reads is counted."""
         self.line.check()
         scored: list[Scored] = self.model.score(pairs)
+        read = sum(self.model.count(context) for context, _ in pairs) + sum(one.tokens for one in scored)
+        self.line.turn.count_soon(Usage(read))
         return scored
 
     def score_text(self, texts: Sequence[str]) -> list[Scored]:
-        """As the model's own."""
+        """As the model's own; what it reads is counted."""
         self.line.check()
         scored: list[Scored] = self.model.score_text(texts)
+        self.line.turn.count_soon(Usage(sum(one.tokens for one in scored)))
         return scored
 
 

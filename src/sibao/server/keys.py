@@ -20,6 +20,8 @@ import re
 import secrets
 import time
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -79,11 +81,27 @@ class Caller:
     tokens: Bucket | None = None
     budget: float | None = None
     ledger: Ledger = field(default_factory=Ledger)
+    held: float = 0.0
 
     @property
     def left(self) -> float | None:
-        """What may still be spent; None where there is no budget."""
-        return None if self.budget is None else self.budget - self.ledger.spent(self.hash)
+        """What may still be spent, without what answers under way may cost; None where there is no budget."""
+        return None if self.budget is None else self.budget - self.ledger.spent(self.hash) - self.held
+
+    @contextmanager
+    def hold(self, most: float) -> Iterator[None]:
+        """While one answer is made: what it may cost is not there for others, so that many at once spend no more beyond the
+        budget than one alone.
+
+        Raises:
+            Refused: nothing is left for it.
+        """
+        self.afford()
+        self.held += most
+        try:
+            yield
+        finally:
+            self.held -= most
 
     def admit(self) -> None:
         """Count one request.
@@ -109,6 +127,11 @@ class Caller:
             Refused: it does not.
         """
         if (left := self.left) is not None and left <= 0:
+            if left + self.held > 0:
+                raise Refused(
+                    429, f"answers under way may spend the rest of the budget of the key {self.name!r}",
+                    hint="ask again when they have ended", seconds=5, code="rate_limit_exceeded",
+                )  # fmt: skip
             raise Refused(
                 429, f"the key {self.name!r} has spent its budget of {self.budget:g}", hint="raise it in the file of keys",
                 seconds=3600, code="insufficient_quota",

@@ -6,14 +6,16 @@ import asyncio
 import copy
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import Future
-from contextlib import AsyncExitStack, aclosing
-from typing import Annotated, Any, TypeVar
+from contextlib import AbstractContextManager, AsyncExitStack, aclosing, nullcontext
+from typing import Annotated, Any, TypeVar, cast
 
 from fastapi import Depends, Request
 
 from sibao.core.errors import Refused
-from sibao.core.types import Completion, Delta, GenerateOptions, Usage
+from sibao.core.types import Completion, Delta, GenerateOptions, Prompt, Usage
 from sibao.providers._answers import Answer
+from sibao.providers._estimate import estimate
+from sibao.providers.local import is_tokens
 from sibao.server._audit import note, noted
 from sibao.server.counters import Counters
 from sibao.server.desk import Asked, Terms
@@ -158,8 +160,8 @@ class Turn:
 
         async def work() -> None:
             for number, (prompt, options) in todo:
-                self.caller.afford()
-                found[number] = await ask(prompt, self.guest.options(options), self.terms)
+                with self.held(prompt, options):
+                    found[number] = await ask(prompt, self.guest.options(options), self.terms)
 
         await until_gone(self.request, all_of([work() for _ in range(min(self.at_once, len(asked)))]))
         return [found[number] for number in range(len(asked))]
@@ -171,7 +173,7 @@ class Turn:
         Raises:
             Refused: it took too long, or the client has gone. SibaoError: what the model raises.
         """
-        pieces = self.noted(prompt, self._pieces(prompt, options))
+        pieces = self.noted(prompt, self.pieces(prompt, options))
         self._stack.push_async_callback(pieces.aclose)
         first = await until_gone(self.request, anext(pieces))
         going = self._going_on(pieces, first)
@@ -180,14 +182,24 @@ class Turn:
 
     async def stream_later(self, prompt: Asked, options: GenerateOptions) -> AsyncGenerator[Delta]:
         """The same of an answer that begins when its first piece is asked for. Who reads it closes it."""
-        self.caller.afford()
-        pieces = self.noted(prompt, self._pieces(prompt, options))
+        pieces = self.noted(prompt, self.pieces(prompt, options))
         async with aclosing(self._going_on(pieces)) as going:
             async for delta in going:
                 yield delta
 
-    def _pieces(self, prompt: Asked, options: GenerateOptions) -> AsyncGenerator[Delta]:
-        return self.guest.desk.stream(prompt, self.guest.options(options), self.terms)
+    async def pieces(self, prompt: Asked, options: GenerateOptions) -> AsyncGenerator[Delta]:
+        """The pieces of an answer, as its model's desk gives them."""
+        with self.held(prompt, options):
+            async with aclosing(self.guest.desk.stream(prompt, self.guest.options(options), self.terms)) as pieces:
+                async for delta in pieces:
+                    yield delta
+
+    def held(self, prompt: Asked, options: GenerateOptions) -> AbstractContextManager[None]:
+        """What an answer may cost is held back from its key's budget while it is made. Raises what ``Caller.hold`` raises."""
+        if self.guest.price is None:
+            return nullcontext()
+        read = len(prompt) if is_tokens(prompt) else estimate(cast(Prompt, prompt))
+        return self.caller.hold(self.guest.price.cost(Usage(read, options.max_tokens)))
 
     async def _going_on(self, pieces: AsyncGenerator[Delta], first: Delta | None = None) -> AsyncGenerator[Delta]:
         async with aclosing(pieces):
