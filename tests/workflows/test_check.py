@@ -300,7 +300,7 @@ def test_adapters_are_part_of_the_model(llama: Path, tmp_path: Path) -> None:
 def test_the_users_own_mistakes_are_no_findings(llama: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no files to look at"):
         quick("mock:echo")
-    with pytest.raises(BadInput, match="no URL of a server"):
+    with pytest.raises(BadInput, match="wanted the URL of a server"):
         quick(llama, url="ftp://nowhere")
     with pytest.raises(UnknownName, match="no finding named 'boss'"):
         quick(llama, accept=("boss",))

@@ -16,6 +16,7 @@ from sibao.providers._http import Transport
 from sibao.providers._keys import Key
 from sibao.providers._names import model_name
 from sibao.providers._openai_wire import TEXT, OpenAIWire
+from sibao.providers._pace import Policy
 from sibao.providers._place import Place, place_of, refuse_offline
 from sibao.providers._remote import AT_ONCE, UNLIMITED, About, RemoteModel
 from sibao.providers._side_by_side import side_by_side
@@ -49,10 +50,19 @@ def load(name: str) -> CompatibleModel:
     Raises:
         ProviderError: offline, or the server cannot be reached or refuses. BadInput: no URL, or no name behind the #.
     """
+    return CompatibleModel(name, transport(name))
+
+
+def transport(name: str, policy: Policy | None = None) -> Transport:
+    """What reaches the server of that name.
+
+    Raises:
+        ProviderError: it is elsewhere, and Sibao is offline. BadInput: no URL.
+    """
     where = place(name)
     refuse_offline(name, where)
     key = Key(("OPENAI_COMPATIBLE_API_KEY",), needed=False, place=where.base)
-    return CompatibleModel(name, Transport(name, where, key))
+    return Transport(name, where, key, policy)
 
 
 class CompatibleModel(RemoteModel):

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
-from sibao.core.errors import BadInput, ProviderError
+from sibao.core.errors import ProviderError
+from sibao.providers._openai_wire import CHAT, TEXT
+from sibao.providers._pace import Policy
+from sibao.providers.http import transport
 from sibao.text.tokenizer import Tokenizer
 from sibao.workflows._check_compare import Question, Trace, far, finding
 from sibao.workflows._check_types import Backend, Difference, Finding, Found, Status, verdict
@@ -37,19 +36,12 @@ class Server:
     """A server by its URL, ``http://host:port/v1`` with ``#NAME`` where it serves several models.
 
     Raises:
-        BadInput: no URL of that form.
+        BadInput: no URL of that form. ProviderError: it is elsewhere, and Sibao is offline.
     """
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise BadInput(f"{url!r} is no URL of a server", hint="give it as http://host:port/v1 or …/v1#NAME")
-        self.url, _, self.model = url.partition("#")
-        self.url = self.url.rstrip("/")
-        near = parts.hostname in ("localhost", "127.0.0.1", "::1")
-        # a proxy cannot reach this machine
-        handlers = [urllib.request.ProxyHandler({})] if near else []
-        self._opener = urllib.request.build_opener(*handlers)
+        self._transport = transport(url, Policy(total=SECONDS, retries=1))
+        self.url, self.model = self._transport.place.base, url.partition("#")[2]
 
     def ask(self, asked: Question) -> Answer:
         """Its greedy answer.
@@ -59,20 +51,20 @@ class Server:
         """
         settings = {"model": self._served(), "max_tokens": asked.count, "temperature": 0}
         if isinstance(asked.prompt, str):
-            found = self._call("completions", {**settings, "prompt": asked.prompt, "logprobs": 2})
+            found = self._call(TEXT, {**settings, "prompt": asked.prompt, "logprobs": 2})
         else:
             more = {"messages": asked.prompt, "logprobs": True, "top_logprobs": 2}
-            found = self._call("chat/completions", {**settings, **more})
+            found = self._call(CHAT, {**settings, **more})
         return self._understood(_read, found)
 
     def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """Its embedding of each text. Raises what ``ask`` raises."""
-        found = self._call("embeddings", {"model": self._served(), "input": list(texts)})
+        found = self._call("/embeddings", {"model": self._served(), "input": list(texts)})
         return self._understood(_vectors, found)
 
     def _served(self) -> str:
         if not self.model:
-            self.model = self._understood(lambda found: str(found["data"][0]["id"]), self._call("models"))
+            self.model = self._understood(lambda found: str(found["data"][0]["id"]), self._call("/models"))
         return self.model
 
     def _understood(self, read: Callable[[dict[str, Any]], T], found: dict[str, Any]) -> T:
@@ -82,17 +74,7 @@ class Server:
             raise ProviderError(f"{self.url} answers in another form than OpenAI's: {error!r}") from None
 
     def _call(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.url}/{path}", data, {"Content-Type": "application/json"})
-        try:
-            with self._opener.open(request, timeout=SECONDS) as answer:
-                return dict(json.load(answer))
-        except urllib.error.HTTPError as error:
-            detail = error.read(500).decode("utf-8", "replace")
-            raise ProviderError(f"{self.url}/{path} answers {error.code}: {detail}", status=error.code) from None
-        except (OSError, ValueError, TypeError) as error:
-            hint = "is it running? give the URL up to and with /v1"
-            raise ProviderError(f"{self.url} cannot be asked: {error}", hint=hint) from None
+        return self._transport.json("GET" if body is None else "POST", path, body)
 
 
 def _read(found: dict[str, Any]) -> Answer:
