@@ -78,7 +78,7 @@ class Engine:
         self.counts = Counts()
         self.driver: Steps | None = None
         """A thread that steps for all; None: whoever waits for an event does."""
-        self._lock = FairLock()
+        self.lock = FairLock()
         self._outboxes: dict[str, deque[Event]] = {}
         self._loose: list[Event] = []
         self._scorings = itertools.count()
@@ -98,7 +98,7 @@ class Engine:
 
     def add(self, request: Request) -> None:
         """Queue a request; its events come from ``step``. Raises what ``check`` raises."""
-        with self._lock:
+        with self.lock:
             self.improve()
             adapter = self.check(request)
             self._scheduler.add(Job(request, sampling.make_generator(request.sampling.seed), adapter))
@@ -128,7 +128,7 @@ class Engine:
         """
         box: deque[Event] = deque()
         ids = [request.id for request in requests]
-        with self._lock:
+        with self.lock:
             for number, request in enumerate(requests):
                 try:
                     self.add(request)
@@ -140,7 +140,7 @@ class Engine:
 
     def step(self) -> list[Event]:
         """One round of work for all requests; events of those that were added with ``add``. Empty when idle."""
-        with self._lock:
+        with self.lock:
             if not self._loose:
                 self._advance()
             out, self._loose = self._loose, []
@@ -148,13 +148,13 @@ class Engine:
 
     def cancel(self, request_id: str) -> None:
         """End a request now; its last event says "cancelled". Unknown and finished ids are ignored."""
-        with self._lock:
+        with self.lock:
             if request_id in self._scheduler:
                 self._finish(request_id, Event(request_id, finish_reason="cancelled"))
 
     def fail_all(self, message: str) -> None:
         """End every request with an error."""
-        with self._lock:
+        with self.lock:
             for name in self._scheduler.ids:
                 self._fail(name, message)
 
@@ -335,14 +335,14 @@ class Engine:
             self.driver.wait(box)
             return box.popleft()
         while True:
-            with self._lock:  # for one step: others may ask and cancel between two
+            with self.lock:  # for one step: others may ask and cancel between two
                 if box:
                     return box.popleft()
                 self._advance()
 
     def _drop(self, ids: Iterable[str]) -> None:
         """Cancel what still runs and deliver nothing more."""
-        with self._lock:
+        with self.lock:
             for name in ids:
                 if name in self._scheduler:
                     self._remove(name)

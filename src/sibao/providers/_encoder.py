@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import NoReturn
 
-import torch
 from torch import Tensor
 
 from sibao.core.errors import BadInput, ContextOverflow
 from sibao.core.types import Completion, Delta, Filled, GenerateOptions, Labelled, Prompt, Scored, Span, words
+from sibao.engine.whole_rows import Row, WholeRows
 from sibao.nn.encoder import Encoder
 from sibao.providers._embed import Pooling, texts_of, vectors
 from sibao.providers._spans import best_span
@@ -17,7 +18,6 @@ from sibao.text.masks import mask_token, masked_ids
 from sibao.text.reading import framed, windows
 from sibao.text.tokenizer import Tokenizer
 
-BATCH = 32
 CAN = {"masked": ("fill", "pseudo_score", "embed"), "classify": ("classify", "embed"), "token": ("tag", "embed"),
        "span": ("spans", "embed"), "none": ("embed",)}  # fmt: skip
 """The methods that each head makes possible."""
@@ -32,6 +32,7 @@ class EncoderModel:
         self.name, self.network, self.tokenizer = name, network.eval(), tokenizer
         self.context = network.config.max_position_embeddings
         self.can: tuple[str, ...] = CAN[network.config.head]
+        self._whole = WholeRows(self.network)
 
     def generate(self, prompts: str | Sequence[Prompt], options: GenerateOptions | None = None) -> list[Completion]:
         """Raises BadInput: an encoder does not write."""
@@ -52,9 +53,8 @@ class EncoderModel:
         Raises:
             ContextOverflow: a text that the model does not hold.
         """
-        return vectors(self.network, [self._encode(text) for text in texts_of(texts)], self.context, pooling)
+        return vectors(self._whole, [self._encode(text) for text in texts_of(texts)], self.context, pooling)
 
-    @torch.inference_mode()
     def fill(self, text: str, *, top: int = 5) -> list[list[Filled]]:
         """For each mask of the text, the likeliest tokens, best first.
 
@@ -63,12 +63,12 @@ class EncoderModel:
         """
         self._need("fill")
         _refuse_list(text)
-        ids = torch.tensor([self._fits(framed(self.tokenizer, masked_ids(self.tokenizer, text)))])
-        places = ids[0].eq(self.tokenizer.mask_id or 0).nonzero().flatten().tolist()
-        logits = self.network.logits(self.network(ids))[0]
+        ids = self._fits(framed(self.tokenizer, masked_ids(self.tokenizer, text)))
+        places = [place for place, token in enumerate(ids) if token == self.tokenizer.mask_id]
+        (logits_NV,) = self._whole.read([Row(ids, lambda states_TD: self.network.logits(states_TD[places]))])
         found = []
-        for number, place in enumerate(places):
-            best = logits[place].softmax(dim=-1).topk(top)
+        for number, row_V in enumerate(logits_NV):
+            best = row_V.softmax(dim=-1).topk(top)
             found.append([self._filled(text, number, int(i), float(p)) for p, i in zip(*best, strict=True)])
         return found
 
@@ -80,7 +80,6 @@ class EncoderModel:
         whole = mask.join(parts[: number + 1]) + word.removeprefix("##") + mask.join(parts[number + 1 :])
         return Filled(word, probability, whole)
 
-    @torch.inference_mode()
     def classify(self, texts: Sequence[str]) -> list[Labelled]:
         """The label of each text with the probabilities of all.
 
@@ -89,15 +88,13 @@ class EncoderModel:
         """
         self._need("classify")
         config, found = self.network.config, list[Labelled]()
-        for ids, mask in self._batches([self._encode(text) for text in texts_of(texts)]):
-            logits = self.network.label_logits(self.network(ids, mask), mask)
-            chances = logits.sigmoid() if config.multi_label else logits.softmax(dim=-1)
-            for row in chances.tolist():
-                best = max(range(len(row)), key=row.__getitem__)
-                found.append(Labelled(config.labels[best], row[best], dict(zip(config.labels, row, strict=True))))
+        rows = [Row(self._encode(text), self._label_logits) for text in texts_of(texts)]
+        for logits in self._whole.read(rows):
+            row = (logits.sigmoid() if config.multi_label else logits.softmax(dim=-1)).tolist()
+            best = max(range(len(row)), key=row.__getitem__)
+            found.append(Labelled(config.labels[best], row[best], dict(zip(config.labels, row, strict=True))))
         return found
 
-    @torch.inference_mode()
     def tag(self, text: str) -> list[tuple[Span, str]]:
         """Every token of the text with its label.
 
@@ -107,8 +104,8 @@ class EncoderModel:
         self._need("tag")
         _refuse_list(text)
         ids, offsets = self.tokenizer.encode_offsets([text])[0]
-        row = torch.tensor([self._fits(framed(self.tokenizer, ids))])
-        chances = self.network.logits(self.network(row))[0].softmax(dim=-1)
+        (logits_TL,) = self._whole.read([Row(self._fits(framed(self.tokenizer, ids)), self.network.logits)])
+        chances = logits_TL.softmax(dim=-1)
         skip = int(self.tokenizer.cls_id is not None)
         best = chances[skip : skip + len(ids)].max(dim=-1)
         return [
@@ -116,7 +113,6 @@ class EncoderModel:
             for (begin, end), p, i in zip(offsets, *best, strict=True)
         ]
 
-    @torch.inference_mode()
     def spans(self, question: str, context: str, *, longest: int = 30, empty: bool = True) -> Span:
         """The stretch of the passage that answers the question; a long passage is read in overlapping windows.
 
@@ -128,16 +124,10 @@ class EncoderModel:
         """
         self._need("spans")
         parts = windows(self.tokenizer, question, context, self.context)
-        logits: list[Tensor] = []
-        for first in range(0, len(parts), BATCH):
-            some = parts[first : first + BATCH]
-            types = [part.types for part in some]
-            for ids, mask in self._batches([part.ids for part in some]):
-                segments = _padded(types, 0) if self.network.config.token_types else None
-                logits += list(self.network.logits(self.network(ids, mask, segments)))
-        return best_span(context, parts, logits, longest, empty=empty)
+        typed = self.network.config.token_types
+        rows = [Row(part.ids, self.network.logits, part.types if typed else None) for part in parts]
+        return best_span(context, parts, self._whole.read(rows), longest, empty=empty)
 
-    @torch.inference_mode()
     def pseudo_score(self, texts: Sequence[str]) -> list[Scored]:
         """Pseudo-log-likelihood: each token is hidden in turn and guessed from all others (arXiv 1910.14659, eq. 1). It
         compares texts of one model; it is no likelihood, and no perplexity follows from it.
@@ -150,17 +140,21 @@ class EncoderModel:
 
     def _pseudo(self, ids: list[int]) -> Scored:
         places = [i for i, token in enumerate(ids) if token not in self.tokenizer.special_ids]
-        total, greedy = 0.0, True
-        for first in range(0, len(places), BATCH):
-            some = torch.tensor(places[first : first + BATCH])
-            rows = torch.tensor(ids).repeat(len(some), 1)
-            rows[torch.arange(len(some)), some] = self.tokenizer.mask_id or 0
-            states = self.network(rows)[torch.arange(len(some)), some]
-            chances = self.network.logits(states).log_softmax(dim=-1)
-            wanted = torch.tensor(ids)[some]
-            total += float(chances.gather(1, wanted[:, None]).sum())
-            greedy &= bool((chances.argmax(dim=-1) == wanted).all())
-        return Scored(total, len(places), greedy)
+        hidden = self.tokenizer.mask_id or 0
+        rows = [
+            Row([*ids[:place], hidden, *ids[place + 1 :]], partial(self._guessed, place, ids[place]))
+            for place in places
+        ]
+        found = self._whole.read(rows)
+        return Scored(sum(logprob for logprob, _ in found), len(places), all(best for _, best in found))
+
+    def _guessed(self, place: int, token: int, states_TD: Tensor) -> tuple[float, bool]:
+        """The log-probability of a token in its place, and whether it is the likeliest there."""
+        chances_V = self.network.logits(states_TD[place]).log_softmax(dim=-1)
+        return float(chances_V[token]), int(chances_V.argmax()) == token
+
+    def _label_logits(self, states_TD: Tensor) -> Tensor:
+        return self.network.label_logits(states_TD[None], None)[0]
 
     def _encode(self, text: str) -> list[int]:
         return self._fits(framed(self.tokenizer, self.tokenizer.encode(text)))
@@ -169,12 +163,6 @@ class EncoderModel:
         if len(ids) > self.context:
             raise ContextOverflow(len(ids), self.context, what="the text", hint="give it in shorter parts")
         return ids
-
-    def _batches(self, rows: list[list[int]]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Ids and mask [B, T] of up to ``BATCH`` rows, in order, padded on the right."""
-        for first in range(0, len(rows), BATCH):
-            some = rows[first : first + BATCH]
-            yield _padded(some, self.tokenizer.pad_id), _padded([[1] * len(row) for row in some], 0).bool()
 
     def _need(self, method: str) -> None:
         if method not in self.can:
@@ -190,8 +178,3 @@ class EncoderModel:
 def _refuse_list(text: str) -> None:
     if not isinstance(text, str):
         raise BadInput(f"got {type(text).__name__}, wanted one text", hint="call it once for each text")
-
-
-def _padded(rows: list[list[int]], value: int) -> Tensor:
-    longest = max(map(len, rows))
-    return torch.tensor([row + [value] * (longest - len(row)) for row in rows])

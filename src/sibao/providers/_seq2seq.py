@@ -8,10 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from sibao.core.errors import BadInput
 from sibao.core.types import Completion, Delta, GenerateOptions, Prompt, Scored, SourceForm, as_prompts, words
 from sibao.engine.engine import Engine
 from sibao.engine.request import Request, SequenceScore, check_sampling
+from sibao.engine.whole_rows import WholeRows
 from sibao.metrics.perplexity import rolling_windows
 from sibao.models.weights import read_json
 from sibao.nn.seq2seq_config import Seq2SeqConfig
@@ -67,6 +70,7 @@ class Seq2SeqModel:
         self.context = engine.config.max_position_embeddings
         self._numbers = itertools.count()
         self.source_form = known.form
+        self._whole = WholeRows(self._states, engine)
 
     def generate(self, prompts: str | Sequence[Prompt], options: GenerateOptions | None = None) -> list[Completion]:
         """Answer every source, batched; one completion per source, in order.
@@ -121,8 +125,13 @@ class Seq2SeqModel:
 
     def embed(self, texts: Sequence[str], *, pooling: Pooling = "mean") -> list[list[float]]:
         """One vector for each text, from what the encoder makes of it as a source; see ``LocalModel.embed``."""
+        return vectors(self._whole, [self.encode(text) for text in texts_of(texts)], self.context, pooling)
+
+    def _states(self, ids_BT: Tensor, mask_BT: Tensor, types_BT: Tensor | None) -> Tensor:
+        """Of the encoder [B, T, D]."""
         network: Any = self.engine.model
-        return vectors(network.encode, [self.encode(text) for text in texts_of(texts)], self.context, pooling)
+        states: Tensor = network.encode(ids_BT, mask_BT)
+        return states
 
     def _usual(self) -> GenerateOptions:
         """What the makers of the model ask for."""

@@ -20,6 +20,7 @@ from sibao.core.types import (
 )
 from sibao.engine.engine import Engine
 from sibao.engine.request import Request, SequenceScore
+from sibao.engine.whole_rows import WholeRows
 from sibao.metrics.perplexity import strided_windows
 from sibao.models.names import adapter_folder
 from sibao.providers._answers import Answer, answered, decoder_search, deltas
@@ -44,6 +45,7 @@ class LocalModel:
         self.tokenizer = tokenizer
         self.context = engine.config.max_position_embeddings
         self._numbers = itertools.count()
+        self._whole = WholeRows(self._states, engine)
 
     def generate(self, prompts: str | Sequence[Prompt], options: GenerateOptions | None = None) -> list[Completion]:
         """Complete every prompt, batched; one completion per prompt, in order.
@@ -130,9 +132,9 @@ class LocalModel:
             BadInput: a text without a token. ContextOverflow: one that does not fit; nothing is cut.
         """
         rows = [self.tokenizer.encode(text, add_special_tokens=True) for text in texts_of(texts)]
-        return vectors(self._states, rows, self.context, pooling)
+        return vectors(self._whole, rows, self.context, pooling)
 
-    def _states(self, ids_BT: Tensor, mask_BT: Tensor) -> Tensor:
+    def _states(self, ids_BT: Tensor, mask_BT: Tensor, types_BT: Tensor | None) -> Tensor:
         """Last hidden states [B, T, D]; padding on the right is behind all that a causal network looks at."""
         states: Tensor = self.engine.model(ids_BT.to(self.engine.runner.device))
         return states.cpu()

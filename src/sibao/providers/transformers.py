@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sibao.core.errors import BadInput, MissingPackage, ModelError
-from sibao.core.types import Completion, GenerateOptions, Prompt, Scored
-from sibao.providers._answers import Answer, refuse_chance
+from sibao.core.types import GenerateOptions, Prompt, Scored
+from sibao.engine.whole_rows import WholeRows
+from sibao.providers._answers import Answer
 from sibao.providers._control import control, refuse_control
 from sibao.providers._precision import SMALL
 from sibao.providers.local import LocalModel
@@ -104,6 +105,7 @@ class TransformersModel(LocalModel):
         self.tokenizer: Any = loaded.tokenizer
         self.processor = loaded.processor
         self._numbers = itertools.count()
+        self._whole = WholeRows(self._states)
 
     @property
     def has_template(self) -> bool:
@@ -147,22 +149,13 @@ class TransformersModel(LocalModel):
             )
         return super().score_text(texts)
 
-    def _states(self, ids_BT: Tensor, mask_BT: Tensor) -> Tensor:
+    def _states(self, ids_BT: Tensor, mask_BT: Tensor, types_BT: Tensor | None) -> Tensor:
         """Of the encoder where there is one, else of the body below the head."""
         network = self.engine.model
         body = network.get_encoder() if network.config.is_encoder_decoder else network.base_model
         read = body(input_ids=ids_BT.to(network.device), attention_mask=mask_BT.to(network.device))
         states: Tensor = read.last_hidden_state
         return states.cpu()
-
-    def _beams(self, answers: list[Answer], options: GenerateOptions) -> list[Completion]:
-        """Beam search is Transformers' own; each text comes in one event."""
-        refuse_chance(options.sampling)
-        by_id = {answer.request.id: answer for answer in answers}
-        with self.engine.submit(*(answer.request for answer in answers)) as events:
-            for event in events:
-                by_id[event.id].take(event)
-        return [answer.completion() for answer in answers]
 
     def begin(self, prompt: Prompt | Sequence[int], options: GenerateOptions, *, echo: bool = False) -> Answer:
         """See ``LocalModel.begin``."""

@@ -28,9 +28,9 @@ Asked = Prompt | Sequence[int]
 """A prompt, or its tokens."""
 Paid = Callable[[Usage, float | None], object]
 """Is told once, in the event loop, what an answer took, and the seconds to its first token where there was one."""
-THREADS, EMBEDDING = 16, 4
-"""Threads of a model without an engine of Sibao's, in which it answers, counts and embeds; and those in which one with an
-engine embeds. They keep no thread from other models."""
+THREADS = 16
+"""Threads of one model: all that it does where it has no engine of Sibao's, else those who wait for its vectors. They keep no
+thread from other models."""
 PROMPTS = ThreadPoolExecutor(8, "prompts")
 """Threads in which prompts are made ready for Sibao's engines: a moment each, and nobody waits for what takes long."""
 T = TypeVar("T")
@@ -56,7 +56,7 @@ class Desk:
         self.driver = (
             Driver(engine, self._news.tell) if isinstance(engine, Engine) and hasattr(model, "begin") else None
         )
-        self._threads = ThreadPoolExecutor(THREADS if self.driver is None else EMBEDDING, "answers")
+        self._threads = ThreadPoolExecutor(THREADS, "answers")
 
     def close(self) -> None:
         """Put the model away; nothing may run."""
@@ -144,14 +144,14 @@ class Desk:
                 if text or answer.reason is not None:
                     done = None if answer.reason is None else answer.completion()
                     if done is not None:
-                        bill.pay(done.usage, done.first_token_seconds)
+                        bill.pay(done.taken, done.first_token_seconds)
                     scores, told = tuple(answer.scores[told:]), len(answer.scores)
                     yield Delta(text, done, scores)
         finally:
             self._news.close(name)
             driver.cancel(name)
             if answer.tokens or not failed:
-                bill.pay(answer.completion().usage, None if answer.first is None else answer.first - answer.started)
+                bill.pay(answer.completion().taken, None if answer.first is None else answer.first - answer.started)
 
     def _begin(self, prompt: Asked, options: GenerateOptions, group: str | None = None, **how: bool) -> Answer:
         """In a thread: a long prompt takes long to encode, and an adapter to be read."""
@@ -174,7 +174,7 @@ class Desk:
                     return
                 work.text += delta.text
                 if delta.completion is not None:
-                    bill.pay(delta.completion.usage, delta.completion.first_token_seconds)
+                    bill.pay(delta.completion.taken, delta.completion.first_token_seconds)
                 yield delta
         finally:
             if (usage := work.usage()) is not None:
