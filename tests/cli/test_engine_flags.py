@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -45,3 +46,19 @@ def test_what_does_not_go_together(run: Run, qwen_folder: Path) -> None:
     done = run(*ASK, "--model", str(qwen_folder), "--draft-model", "mock:echo")
     assert done.exit_code == 2 and "mock:echo is none" in done.stderr
     assert run(*ASK, "--model", str(qwen_folder), "--kv-cache-dtype", "fp8").exit_code == 2
+
+
+def test_the_best_texts_of_a_search(run: Run, qwen_folder: Path) -> None:
+    flags = ("--model", "mini", "--raw", "--beams", "4", "--n-best", "3")
+    told = json.loads(run(*ASK, *flags, "--json").stdout)
+    texts = [told["text"], *(other["text"] for other in told["others"])]
+    assert len(set(texts)) == 3
+    scores = [told["search_score"], *(other["search_score"] for other in told["others"])]
+    assert scores == sorted(scores, reverse=True)
+    assert run(*ASK, *flags).stdout == "".join(text + "\n" for text in texts)
+    done = run(*ASK, "--model", str(qwen_folder), "--n-best", "3")
+    assert done.exit_code == 2 and "num_return_sequences is 3, wanted 1 to num_beams, which is 1" in done.stderr
+    many = run("translate", "春天来了。" * 40, "--model", "mini", "--beams", "2", "--n-best", "2", "--json")
+    assert many.exit_code == 0, many.stderr
+    told = json.loads(many.stdout)
+    assert told["pieces"] > 1 and "others" not in told and any("only the best text" in one for one in told["notes"])

@@ -61,6 +61,7 @@ def peer(family: str, seed: int) -> Any:
 
 
 def peer_generate(model: Any, rows: list[list[int]], search: Search, left: bool) -> list[list[int]]:
+    """New tokens of the best texts of each row, one row after another."""
     ids, mask = padded(rows, 0, torch.device("cpu"))
     if left:
         ids, mask = ids.flip(1), mask.flip(1)
@@ -72,6 +73,7 @@ def peer_generate(model: Any, rows: list[list[int]], search: Search, left: bool)
         "repetition_penalty": search.repetition_penalty, "no_repeat_ngram_size": search.no_repeat_ngram,
         "bad_words_ids": [list(w) for w in search.bad_words] or None, "forced_eos_token_id": search.forced_eos,
         "min_new_tokens": search.min_tokens or None, "renormalize_logits": search.renormalize,
+        "num_return_sequences": search.best,
     }  # fmt: skip
     out = model.generate(input_ids=ids, attention_mask=mask.long(), **settings)[:, ids.shape[1] if left else 1 :]
     return [_until_end(row) for row in out.tolist()]
@@ -174,6 +176,29 @@ def test_scores_are_log_probabilities_over_length(models: dict[tuple[str, int], 
             assert event.search_score == pytest.approx(sum(score.logprobs) / len(text) ** power, abs=1e-4)
 
 
+@pytest.mark.parametrize("family", ["t5", "marian", "llama"])
+def test_the_next_best_texts_are_those_of_transformers(
+    family: str, models: dict[tuple[str, int], tuple[Any, Any]]
+) -> None:
+    for number, (changes, beams) in enumerate(CASES):
+        if beams == 1:
+            continue
+        theirs, ours = models[family, number % 2]
+        search = Search(max_tokens=NEW, eos_ids=(1,), beams=beams, best=beams, **changes)
+        rows = some_rows(number, (3, 9) if family != "llama" else (6, 6))
+        want = peer_generate(theirs, rows, search, family == "llama")
+        found = [
+            one
+            for _, event in answers(ours, requests(rows, search, isinstance(ours.model, Seq2Seq)))
+            for one in (event, *event.others)
+        ]
+        got = [[*one.token_ids, *[search.forced_eos or 1] * (one.finish_reason == "stop")] for one in found]
+        assert got == want, (changes, beams)
+        scores = [one.search_score or 0.0 for one in found]
+        for begin in range(0, len(found), beams):
+            assert scores[begin : begin + beams] == sorted(scores[begin : begin + beams], reverse=True)
+
+
 def test_more_beams_find_no_worse_text(models: dict[tuple[str, int], tuple[Any, Any]]) -> None:
     """With all ends compared at their log-probability and no early end, 30 beams beat or equal two."""
     ours, rows = models["marian", 0][1], some_rows(6, (5, 5, 5, 5))
@@ -213,7 +238,11 @@ def test_with_little_memory_searches_give_way_and_find_the_same(
 
 
 def test_settings_that_cannot_be() -> None:
-    for changes, message in (({"beams": 0}, "beams is 0"), ({"max_tokens": 0}, "max_tokens is 0")):
+    for changes, message in (
+        ({"beams": 0}, "beams is 0"), ({"max_tokens": 0}, "max_tokens is 0"),
+        ({"beams": 2, "best": 3}, "num_return_sequences is 3, wanted 1 to num_beams, which is 2"),
+        ({"best": 0}, "num_return_sequences is 0"),
+    ):  # fmt: skip
         with pytest.raises(BadInput, match=message):
             Search(**changes)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 import sibao
 from sibao.core.errors import BadInput, ContextOverflow
 from sibao.core.types import GenerateOptions, Sampling
+from sibao.evaluation.cached import cached
 
 PROMPTS = ["Once upon a time", "床前明月", "a"]
 
@@ -45,9 +47,41 @@ def test_one_beam_is_greedy_and_streams_agree(qwen_folder: Path) -> None:
     assert sibao.generate(PROMPTS[0], model=model, raw=True, num_beams=3, max_tokens=12).text == whole.text
 
 
+def test_the_next_best_texts_are_told(qwen_folder: Path) -> None:
+    model, asked = sibao.load(str(qwen_folder)), options(4, num_return_sequences=3)
+    found = model.generate(PROMPTS, asked)
+    assert [one.text for one in found] == [one.text for one in model.generate(PROMPTS, options(4))]
+    for one in found:
+        texts = [one, *one.others]
+        scores = [text.search_score for text in texts if text.search_score is not None]
+        assert len(scores) == 3 and scores == sorted(scores, reverse=True)
+        assert one.taken.completion_tokens == sum(text.usage.completion_tokens for text in texts)
+        assert one.taken.prompt_tokens == one.usage.prompt_tokens
+    last = [delta.completion for delta in model.stream(PROMPTS[0], asked)][-1]
+    assert last is not None and [one.text for one in last.others] == [one.text for one in found[0].others]
+    theirs = sibao.load(f"transformers:{qwen_folder}").generate(PROMPTS, asked)
+    assert [[o.text for o in one.others] for one in theirs] == [[o.text for o in one.others] for one in found]
+
+    cut = model.generate(PROMPTS, replace(asked, stop=(found[0].others[0].text[-1],)))[0].others
+    assert all(found[0].others[0].text[-1] not in one.text for one in cut)
+
+    store = cached(model, "qwen")
+    assert store.generate(PROMPTS, asked) != [] and store.generate(PROMPTS, asked)[1].others[1].text == (
+        found[1].others[1].text
+    )
+    result = sibao.generate(PROMPTS[0], model=model, raw=True, num_beams=4, num_return_sequences=3, max_tokens=12)
+    assert [one["text"] for one in result.fields["others"]] == [one.text for one in found[0].others]
+    assert result.usage == found[0].taken
+
+
 def test_what_cannot_be_is_refused(qwen_folder: Path) -> None:
     model = sibao.load(str(qwen_folder))
     with pytest.raises(BadInput, match="beam search draws nothing"):
         model.generate(PROMPTS, options(2, temperature=0.5))
+    for kind in ("", "transformers:"):
+        with pytest.raises(BadInput, match="num_return_sequences is 3, wanted 1 to num_beams, which is 2"):
+            sibao.load(f"{kind}{qwen_folder}").generate(PROMPTS, options(2, num_return_sequences=3))
+    with pytest.raises(BadInput, match="wanted 1 to num_beams, which is 1"):
+        model.generate(PROMPTS, GenerateOptions(12, Sampling(num_return_sequences=2)))
     with pytest.raises(ContextOverflow):
         model.generate(PROMPTS, options(2, tokens=500))

@@ -168,11 +168,11 @@ def test_parameters_are_vllms() -> None:
     plain = parameters(Request("a", [1]))
     assert (plain["temperature"], plain["logit_bias"], plain["logprobs"]) == (0.0, None, None)
     # nothing that can be asked for is dropped without a word
-    told = {"num_beams", "length_penalty", "typical_p", *found}
+    told = {"num_beams", "num_return_sequences", "length_penalty", "typical_p", *found}
     assert {f.name for f in fields(Sampling)} <= told
 
 
-@pytest.mark.parametrize("asked", [{"num_beams": 4}, {"typical_p": 0.9}])
+@pytest.mark.parametrize("asked", [{"num_beams": 4}, {"num_return_sequences": 2}, {"typical_p": 0.9}])
 def test_what_vllm_lacks_is_refused(model: VllmModel, asked: dict[str, Any]) -> None:
     with pytest.raises(BadInput, match=f"vLLM does not know {next(iter(asked))}"):
         model.generate(PROMPTS, GenerateOptions(max_tokens=9, sampling=Sampling(**asked)))

@@ -10,7 +10,7 @@ from openai import OpenAI
 from tests.serving import Served
 
 import sibao
-from sibao.core.types import Sampling
+from sibao.core.types import GenerateOptions, Sampling
 from sibao.providers.local import LocalModel
 
 TEXT = "The cat sat on the mat. 猫坐在垫子上。👍 And then"
@@ -102,6 +102,29 @@ def test_several_prompts_and_answers(client: OpenAI) -> None:
     assert answer.usage is not None and tokens == answer.usage.completion_tokens
 
 
+def test_the_best_texts_of_a_search(client: OpenAI, mini: LocalModel) -> None:
+    asked: dict[str, Any] = {"model": "mini", "prompt": ["Once", "二"], "max_tokens": 6, "n": 3}
+    search: Any = {"num_beams": 4}
+    answer = client.completions.create(**asked, extra_body=search)
+    own = mini.generate(["Once", "二"], GenerateOptions(6, Sampling(num_beams=4, num_return_sequences=3)))
+    assert [c.text for c in answer.choices] == [text.text for one in own for text in (one, *one.others)]
+    assert [c.index for c in answer.choices] == list(range(6)) and len({c.text for c in answer.choices}) == 6
+    assert answer.usage is not None
+    assert answer.usage.completion_tokens == sum(one.taken.completion_tokens for one in own)
+    assert answer.usage.prompt_tokens == sum(one.taken.prompt_tokens for one in own)
+    texts = [""] * 6
+    for chunk in client.completions.create(**asked, extra_body=search, stream=True):
+        texts[chunk.choices[0].index] += chunk.choices[0].text
+    assert texts == [choice.text for choice in answer.choices]
+    turn: Any = [{"role": "user", "content": "你好！"}]
+    chat = client.chat.completions.create(model="mini", messages=turn, max_tokens=6, n=3, extra_body=search)
+    assert len({choice.message.content for choice in chat.choices}) == 3
+    with pytest.raises(openai.BadRequestError, match="num_return_sequences is 3, wanted 1 to num_beams, which is 2"):
+        client.completions.create(**asked, extra_body={"num_beams": 2})
+    with pytest.raises(openai.BadRequestError, match="a search needs one token"):
+        client.completions.create(model="mini", prompt="a", max_tokens=0, n=2, echo=True, extra_body=search)
+
+
 def test_a_streamed_echo(client: OpenAI) -> None:
     chunks = list(
         client.completions.create(model="mini", prompt="Once", max_tokens=3, temperature=0, echo=True, stream=True)
@@ -119,8 +142,6 @@ def test_the_answer_is_the_models_own(client: OpenAI, mini: LocalModel) -> None:
 
 
 def sibao_options(seed: int) -> Any:
-    from sibao.core.types import GenerateOptions
-
     return GenerateOptions(12, Sampling(temperature=0.8, seed=seed))
 
 

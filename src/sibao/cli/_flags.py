@@ -92,6 +92,9 @@ class TaskFlags:
     num_beams: Annotated[
         int | None, typer.Option("--beams", min=1, help="Beam search: texts followed at once (default: the model's).")
     ] = None
+    num_return_sequences: Annotated[
+        int | None, typer.Option("--n-best", min=1, help="Of a beam search: so many of the best texts.")
+    ] = None
     seed: Annotated[int | None, typer.Option(help="The same seed draws the same text.")] = None
     precision: Annotated[Precision, typer.Option(help="Number format of the weights in memory.")] = "auto"
     kv_cache: Annotated[

@@ -187,12 +187,20 @@ def _show(command: str, work: Job, many: list[Any], flags: TaskFlags) -> None:
     elif len(many) == 1:
         result = work.stream(many[0], write)
         write("" if result.text.endswith("\n") else "\n")
+        write_others(result)
         remark(result)
     else:
         for result in work.run(many):
             write(result.text + "\n")
+            write_others(result)
             remark(result)
     remark_guesses(work, flags)
+
+
+def write_others(result: TaskResult) -> None:
+    """The next best texts of a search, one after another below the best."""
+    for other in result.fields.get("others", ()):
+        write(other["text"] + "\n")
 
 
 def remark_guesses(work: Job, flags: TaskFlags) -> None:

@@ -13,6 +13,8 @@ from sibao.core.errors import BadInput
 
 Role = Literal["system", "user", "assistant"]
 FinishReason = Literal["stop", "length", "cancelled", "error"]
+BROKEN_OFF: frozenset[FinishReason] = frozenset({"cancelled", "error"})
+"""How an answer ends that did not come to its end: where answers are scored it is missing, not wrong."""
 Language = Literal["zh", "en"]
 Row = dict[str, Any]
 """One row of a data file, with the published field names."""
@@ -108,7 +110,8 @@ class Sampling:
     ``min_tokens`` tokens. ``seed`` None draws a fresh one. ``logprobs`` is the number of alternatives reported beside
     each token. ``num_beams`` above 1 is beam search (``engine.beam``), whose texts compete at their log-probability
     divided by their length to the power of ``length_penalty``; None leaves both to the model (a translator's own;
-    otherwise 1).
+    otherwise 1). ``num_return_sequences``: so many of the best texts of a search are told, at most as many as its beams;
+    the first is the answer, the rest are ``Completion.others``.
     """
 
     temperature: float = 0.0
@@ -125,6 +128,7 @@ class Sampling:
     frequency_penalty: float = 0.0
     logit_bias: tuple[tuple[int, float], ...] = ()
     min_tokens: int = 0
+    num_return_sequences: int = 1
 
     @property
     def needs_steps(self) -> tuple[str, ...]:
@@ -193,7 +197,11 @@ class Delta:
 
 @dataclass(frozen=True)
 class Completion:
-    """One finished answer of a model. ``seconds`` is wall time, ``first_token_seconds`` the wait for the first token."""
+    """One finished answer of a model. ``seconds`` is wall time, ``first_token_seconds`` the wait for the first token.
+
+    Of a beam search ``search_score`` is the text's log-probability over its length to the ``length_penalty``, and
+    ``others`` are the next best texts, where ``num_return_sequences`` asked for them; each counts its own tokens.
+    """
 
     text: str
     finish_reason: FinishReason
@@ -201,6 +209,13 @@ class Completion:
     seconds: float = 0.0
     first_token_seconds: float = 0.0
     logprobs: tuple[TokenLogprob, ...] = ()
+    search_score: float | None = None
+    others: tuple[Completion, ...] = ()
+
+    @property
+    def taken(self) -> Usage:
+        """Tokens of all its texts; the prompt counts once."""
+        return self.usage + Usage(0, sum(other.usage.completion_tokens for other in self.others))
 
 
 @dataclass(frozen=True)

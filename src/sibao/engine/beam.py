@@ -100,6 +100,8 @@ class Beams:
             self.improving &= self.scores[0] / longest**s.length_penalty > self.finished[-1].score
         self.done = not self.improving or (self._full and s.early_stopping is True)
 
-    def best(self) -> Found | None:
-        """The best finished text; None where every token was forbidden before any text could end."""
-        return self.finished[0] if self.finished else None
+    @property
+    def best(self) -> list[Found]:
+        """The best finished texts, as many as were asked for; fewer, or none, where every token was forbidden before so
+        many could end."""
+        return self.finished[: self.search.best]

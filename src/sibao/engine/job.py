@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sibao.engine.adapters import Adapter
@@ -95,12 +95,18 @@ class Group:
         self.jobs, self.beams = [job], Beams(search)
 
     def event(self) -> Event:
-        """The search's end: its best text, without the token that ended it."""
-        name, best = self.jobs[0].request.id, self.beams.best()
-        if best is None:
+        """The search's end: its best text and the next best ones, each without the token that ended it."""
+        name = self.jobs[0].request.id
+        told = [
+            Event(
+                name, one.ids[: len(one.ids) - one.ended], finish_reason="stop" if one.ended else "length",
+                search_score=one.score,
+            )
+            for one in self.beams.best
+        ]  # fmt: skip
+        if not told:
             return Event(name, finish_reason="error", error="every token was forbidden before a text could end")
-        ids = best.ids[: len(best.ids) - best.ended]
-        return Event(name, ids, finish_reason="stop" if best.ended else "length", search_score=best.score)
+        return replace(told[0], others=tuple(told[1:]))
 
 
 @dataclass(frozen=True)

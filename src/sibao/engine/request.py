@@ -120,7 +120,8 @@ class Event:
     ``logprobs`` has one entry per token when ``sampling.logprobs`` asked for them, else none. The token that stopped
     the answer is not in ``token_ids``. ``error`` says what went wrong when ``finish_reason`` is "error". ``scored`` is
     there once, on the first event, when the request has a ``score_from``. ``search_score``: of a text that was searched
-    for, its log-probability over its length to the search's ``length_penalty``.
+    for, its log-probability over its length to the search's ``length_penalty``; ``others``: the next best texts, each as
+    its own last event.
     """
 
     id: str
@@ -130,6 +131,7 @@ class Event:
     error: str = ""
     scored: SequenceScore | None = None
     search_score: float | None = None
+    others: tuple[Event, ...] = ()
     reused: int = 0
 
 
@@ -161,6 +163,7 @@ def check_sampling(sampling: Sampling) -> None:
         ("frequency_penalty", -2 <= s.frequency_penalty <= 2, "from -2 to 2; 0 is off"),
         ("min_tokens", s.min_tokens >= 0, "0 (off) or more"),
         ("num_beams", s.num_beams is None or s.num_beams >= 1, "1 (off) or more"),
+        ("num_return_sequences", s.num_return_sequences >= 1, "1 or more"),
         ("length_penalty", math.isfinite(s.length_penalty or 0), "a number"),
         ("logprobs", (s.logprobs or 0) >= 0, "0 or more"),
     ]

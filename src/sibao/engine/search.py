@@ -13,6 +13,19 @@ from sibao.core.errors import BadInput
 from sibao.engine.filters import NEVER
 
 
+def check_best(wanted: int, beams: int) -> None:
+    """Refuse more texts than a search holds.
+
+    Raises:
+        BadInput: so, or fewer than one.
+    """
+    if not 1 <= wanted <= beams:
+        raise BadInput(
+            f"num_return_sequences is {wanted}, wanted 1 to num_beams, which is {beams}",
+            hint="follow more beams, or ask for fewer texts",
+        )
+
+
 @dataclass(frozen=True)
 class Search:
     """Settings of one search.
@@ -28,6 +41,7 @@ class Search:
         no_repeat_ngram: no sequence of so many tokens may be written twice; 0 is off.
         min_tokens: no end before so many new tokens.
         renormalize: make the changed scores log-probabilities again.
+        best: how many of the best texts are told.
 
     Raises:
         BadInput: a setting out of range.
@@ -44,16 +58,19 @@ class Search:
     no_repeat_ngram: int = 0
     min_tokens: int = 0
     renormalize: bool = False
+    best: int = 1
 
     def __post_init__(self) -> None:
         for name, least in (("max_tokens", 1), ("beams", 1), ("no_repeat_ngram", 0)):
             if getattr(self, name) < least:
                 raise BadInput(f"{name} is {getattr(self, name)}, wanted {least} or more")
+        check_best(self.best, self.beams)
 
     @property
     def plain(self) -> bool:
         """Whether ``changed`` changes nothing."""
-        return self == Search(self.max_tokens, self.eos_ids, self.beams, self.length_penalty, self.early_stopping)
+        s = self
+        return s == Search(s.max_tokens, s.eos_ids, s.beams, s.length_penalty, s.early_stopping, best=s.best)
 
     def processor(self, before: int) -> Callable[[list[int], Tensor], Tensor]:
         """The same as a ``Processor`` of a request that is not searched. ``before``: tokens of its prompt."""

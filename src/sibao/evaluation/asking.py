@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from sibao.core.errors import BadInput, ContextOverflow, ProviderError
-from sibao.core.types import Completion, GenerateOptions, Model, Scored, Scorer
+from sibao.core.types import BROKEN_OFF, Completion, GenerateOptions, Model, Scored, Scorer
 from sibao.evaluation.sample import Generation, Judged, Loglikelihood, Outcome, Reply, Request, Rolling, Sample
 
 FAULTS = (ProviderError, ContextOverflow)
@@ -132,7 +132,7 @@ def _outcome(sample: Sample, replies: Sequence[Reply | Failed], judge: Judge) ->
     for reply in replies:
         if isinstance(reply, Failed):
             return Outcome(sample, missing=reply.why)
-        if isinstance(reply, Completion) and reply.finish_reason == "error":
+        if isinstance(reply, Completion) and reply.finish_reason in BROKEN_OFF:
             return Outcome(sample, missing=BROKE_OFF)
     good = tuple(reply for reply in replies if not isinstance(reply, Failed))
     return Outcome(sample, good, judge(sample, good))

@@ -13,7 +13,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sibao.core.types import Completion, Delta, GenerateOptions, Model, Prompt, Scored, Scorer, TokenLogprob, Usage
+from sibao.core.types import (
+    BROKEN_OFF,
+    Completion,
+    Delta,
+    GenerateOptions,
+    Model,
+    Prompt,
+    Scored,
+    Scorer,
+    TokenLogprob,
+    Usage,
+)
 from sibao.core.types import as_prompts as listed
 from sibao.store.responses import keep_responses, responses
 
@@ -72,7 +83,7 @@ class Cached:
         if todo:
             new = dict(zip(todo, answer(list(todo.values())), strict=True))
             self.fresh += len(new)
-            whole = {key: write(one) for key, one in new.items() if getattr(one, "finish_reason", "") != "error"}
+            whole = {key: write(one) for key, one in new.items() if getattr(one, "finish_reason", "") not in BROKEN_OFF}
             keep_responses(self.name, whole)
             found |= new
         self.kept += kept  # not where the others failed: then each is asked again
@@ -102,7 +113,8 @@ def _completion(value: dict[str, Any]) -> Completion:
     logprobs = tuple(
         TokenLogprob(one["token"], one["logprob"], tuple((t, p) for t, p in one["top"])) for one in value["logprobs"]
     )
-    return Completion(**{**value, "usage": Usage(**value["usage"]), "logprobs": logprobs})
+    others = tuple(_completion(one) for one in value.get("others", ()))
+    return Completion(**{**value, "usage": Usage(**value["usage"]), "logprobs": logprobs, "others": others})
 
 
 def _scored_out(value: Scored) -> list[Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sibao.core.errors import BadInput, ContextOverflow, ProviderError
 from sibao.core.names import load_module
-from sibao.core.types import GenerateOptions, Model, Row, Score
+from sibao.core.types import BROKEN_OFF, GenerateOptions, Model, Row, Score
 from sibao.evaluation.asking import BROKE_OFF, hopeless
 from sibao.evaluation.clusters import clustered, compare_clustered
 from sibao.evaluation.statistics import Comparison
@@ -110,7 +110,7 @@ def _batch(
 
 def _answered(item: Item, result: TaskResult) -> Answered:
     """A text that broke off says nothing of the model; what was written of it is not scored."""
-    whole = result.finish_reason not in ("error", "cancelled")
+    whole = result.finish_reason not in BROKEN_OFF
     return Answered(item, result) if whole else Answered(item, missing=BROKE_OFF)
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 
 from sibao.core.errors import BadInput
 from sibao.core.types import Completion, Delta, FinishReason, GenerateOptions, Sampling, TokenLogprob, Usage
 from sibao.engine.engine import Engine
 from sibao.engine.request import Event, Request, SequenceScore
-from sibao.engine.search import Search
+from sibao.engine.search import Search, check_best
 from sibao.text.detokenize import StreamDecoder
 
 log = logging.getLogger("sibao.local")
@@ -40,12 +40,13 @@ def decoder_search(options: GenerateOptions, eos_ids: tuple[int, ...]) -> Search
     """
     sampling = options.sampling
     if (sampling.num_beams or 1) == 1:
+        check_best(sampling.num_return_sequences, 1)
         return None
     refuse_chance(sampling)
     return Search(
         max_tokens=options.max_tokens, eos_ids=eos_ids, beams=sampling.num_beams or 1,
         length_penalty=1.0 if sampling.length_penalty is None else sampling.length_penalty,
-        repetition_penalty=sampling.repetition_penalty,
+        repetition_penalty=sampling.repetition_penalty, best=sampling.num_return_sequences,
     )  # fmt: skip
 
 
@@ -92,6 +93,8 @@ class Answer:
     ended: float = 0.0
     reused: int = 0
     scored: SequenceScore | None = None
+    search_score: float | None = None
+    others: tuple[Answer, ...] = ()
 
     def take(self, event: Event) -> str:
         """Account for an event; returns the text that is certain now. An event may bring several tokens (speculation):
@@ -103,6 +106,7 @@ class Answer:
             self.first = self.first or now
         self.reused = max(self.reused, event.reused)
         self.scored = event.scored or self.scored
+        self.search_score = event.search_score
         new = ""
         for token, score in zip_longest(event.token_ids, event.logprobs):
             new += self.decoder.push([token])
@@ -120,14 +124,24 @@ class Answer:
             log.warning("request %s ended early: %s", event.id, event.error)
         self.text += new
         self.ended = now
+        self.others = tuple(self._beside(other) for other in event.others)
         return new
+
+    def _beside(self, event: Event) -> Answer:
+        """Another text that the same search found."""
+        other = replace(self, decoder=self.decoder.anew(), text="", tokens=0, reason=None, others=())
+        other.take(event)
+        return other
 
     def completion(self) -> Completion:
         """The finished answer. Log-probabilities go up to the token that completed a stop string."""
         usage = Usage(len(self.request.source_ids or self.request.prompt_ids), self.tokens, self.reused)
         wait = (self.first or self.ended) - self.started
         reason = self.reason or "error"
-        return Completion(self.text, reason, usage, self.ended - self.started, wait, tuple(self.scores))
+        others = tuple(other.completion() for other in self.others)
+        return Completion(
+            self.text, reason, usage, self.ended - self.started, wait, tuple(self.scores), self.search_score, others
+        )
 
     def word(self, token: int) -> str:
         """A token by itself, control tokens too."""

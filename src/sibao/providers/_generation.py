@@ -52,7 +52,7 @@ class Defaults:
             early_stopping=self.early_stopping,
             repetition_penalty=self.repetition_penalty if penalty == 1.0 else penalty,
             forced_eos=self.forced_eos, bad_words=self.bad_words, no_repeat_ngram=self.no_repeat_ngram,
-            min_tokens=max(0, self.min_length - 1), renormalize=self.renormalize,
+            min_tokens=max(0, self.min_length - 1), renormalize=self.renormalize, best=sampling.num_return_sequences,
         )  # fmt: skip
 
 

@@ -18,11 +18,11 @@ import torch
 from torch import Tensor
 
 from sibao.core.errors import BadInput, ContextOverflow
-from sibao.core.types import FinishReason
 from sibao.engine import sampling
 from sibao.engine.control import adjusted
 from sibao.engine.job import Job
 from sibao.engine.request import Event, Request, SequenceScore, check_ids
+from sibao.engine.search import check_best
 from sibao.engine.stream import Stream
 from sibao.providers._transformers_load import quiet
 
@@ -60,7 +60,7 @@ class TransformersEngine:
         """Refuse a request that can never run.
 
         Raises:
-            BadInput: an id in use, a token id out of range, or an adapter.
+            BadInput: an id in use, a token id out of range, an adapter, or more texts wanted than there are beams.
             ContextOverflow: prompt and new tokens do not fit.
         """
         if request.id in self._runs:
@@ -70,6 +70,7 @@ class TransformersEngine:
                 f"request {request.id!r} names the adapter {request.adapter!r}, this engine serves one model as loaded",
                 hint="load the model with its adapter: NAME+ADAPTER_FOLDER",
             )
+        check_best(request.sampling.num_return_sequences, beams_of(with_beams(request, self.shape.beams)))
         check_ids(request.prompt_ids, self.shape.vocab_size, f"prompt of request {request.id!r}")
         read, new = len(request.prompt_ids), request.max_tokens
         if not self.shape.answer and read + new > self.shape.context:
@@ -184,6 +185,12 @@ def beams_of(request: Request) -> int:
     return request.sampling.num_beams or 1
 
 
+def _found(request: Request, new: list[int]) -> Event:
+    """A text of a search, up to its end."""
+    end = next((i for i, token in enumerate(new) if token in request.stop_ids), None)
+    return Event(request.id, tuple(new[:end]), finish_reason="length" if end is None else "stop")
+
+
 def _events(runs: list[_Run]) -> Iterator[Event]:
     for run in runs:
         yield from run
@@ -249,7 +256,8 @@ class _Run:
         )
 
     def _search(self) -> None:
-        """Beam search as Transformers does it: the most likely text found, told at once when it is found."""
+        """Beam search as Transformers does it: the most likely texts found, told at once when they are found. Without their
+        scores, which it gives only with those of every step and token."""
         from transformers.generation.stopping_criteria import StoppingCriteriaList
 
         request, inputs = self.requests[0], self._inputs()
@@ -258,16 +266,16 @@ class _Run:
             **inputs,
             max_new_tokens=request.max_tokens,
             num_beams=beams_of(request),
+            num_return_sequences=request.sampling.num_return_sequences,
             repetition_penalty=request.sampling.repetition_penalty,
             **({} if penalty is None else {"length_penalty": penalty}),
             eos_token_id=sorted(request.stop_ids) or None,
             stopping_criteria=StoppingCriteriaList([self._stopped]),
-        )[0].tolist()
-        new = made[1 if self.network.config.is_encoder_decoder else inputs["input_ids"].shape[1] :]
-        end = next((i for i, token in enumerate(new) if token in request.stop_ids), None)
-        reason: FinishReason = "length" if end is None else "stop"
+        )
+        before = 1 if self.network.config.is_encoder_decoder else inputs["input_ids"].shape[1]
+        best, *others = (_found(request, row[before:]) for row in made.tolist())
         self.open.discard(request.id)
-        self._tell([Event(request.id, tuple(new[:end]), (), reason)])
+        self._tell([replace(best, others=tuple(others))])
 
     def _stopped(self, ids_BT: Tensor, scores: object, **_: object) -> Tensor:
         """Ends every beam once the request is cancelled or its stream closed."""

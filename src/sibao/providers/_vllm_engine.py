@@ -65,7 +65,10 @@ def parameters(request: Request) -> dict[str, Any]:
     s = request.sampling
     lacking = [
         name
-        for name, asked in (("num_beams", (s.num_beams or 1) > 1), ("typical_p", s.typical_p != 1.0))
+        for name, asked in (
+            ("num_beams", (s.num_beams or 1) > 1), ("num_return_sequences", s.num_return_sequences != 1),
+            ("typical_p", s.typical_p != 1.0),
+        )
         if asked
     ]  # fmt: skip
     if lacking:

@@ -12,7 +12,7 @@ from sibao.core.types import FinishReason, GenerateOptions, Message, Prompt, Sam
 _PLAIN = Sampling()
 _NAMES = (
     "top_k", "top_p", "min_p", "typical_p", "repetition_penalty", "presence_penalty", "frequency_penalty", "logit_bias",
-    "min_tokens", "seed", "logprobs", "length_penalty",
+    "min_tokens", "seed", "logprobs", "length_penalty", "num_return_sequences",
 )  # fmt: skip
 
 

@@ -7,9 +7,12 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 
 from sibao import __version__
-from sibao.core.types import Completion, Delta, Usage
+from sibao.core.errors import ModelError
+from sibao.core.types import Completion, Delta, Sampling, Usage
+from sibao.server._openai_form import SamplingForm
 from sibao.server.service import Turn, Work, all_of
 
 FINGERPRINT = f"sibao-{__version__}"
@@ -34,6 +37,36 @@ def used(completions: Sequence[Completion], answers: int = 1) -> Usage:
     return total
 
 
+def ways(form: SamplingForm, logprobs: int | None = None) -> list[Sampling]:
+    """How each of the ``n`` answers to a prompt is drawn; one for all of them where they are the best texts of a search.
+
+    Raises:
+        BadInput: see ``SamplingForm.sampling``.
+    """
+    if (form.num_beams or 1) > 1:
+        return [replace(form.sampling(logprobs=logprobs), num_return_sequences=form.n or 1)]
+    return [form.sampling(logprobs=logprobs, number=number) for number in range(form.n or 1)]
+
+
+def texts_of(completion: Completion, wanted: int) -> list[Completion]:
+    """All texts of an answer, best first.
+
+    Raises:
+        ModelError: there are fewer than ``wanted``, for almost every token was forbidden.
+    """
+    found = [completion, *completion.others]
+    if len(found) < wanted:
+        raise ModelError(f"the search found {len(found)} texts, {wanted} were wanted", hint="ask for fewer")
+    return found
+
+
+async def complete(turn: Turn, asked: Work) -> list[Completion]:
+    """The whole answers, those of a search one after another. Raises what ``Turn.complete`` and ``texts_of`` raise."""
+    found = await turn.complete(asked)
+    best = asked[0][1].sampling.num_return_sequences
+    return [one for completion in found for one in texts_of(completion, best)]
+
+
 async def streams(turn: Turn, asked: Work) -> AsyncGenerator[tuple[int, Delta]]:
     """The pieces of several answers as they come, each with its answer's number. As many as are worked on at once have begun
     when this returns; all the others have been checked. Closing the turn ends them.
@@ -47,7 +80,17 @@ async def streams(turn: Turn, asked: Work) -> AsyncGenerator[tuple[int, Delta]]:
     begun = await all_of([turn.stream(*one) for one in first])
     told = _together([*begun, *(turn.stream_later(*one) for one in rest)], turn.at_once)
     turn.ended_by(told.aclose)
-    return told
+    best = asked[0][1].sampling.num_return_sequences
+    return told if best == 1 else _spread(told, best)
+
+
+async def _spread(told: AsyncGenerator[tuple[int, Delta]], best: int) -> AsyncGenerator[tuple[int, Delta]]:
+    """Each text of a search under its own number."""
+    async for number, delta in told:
+        yield number * best, delta
+        if delta.completion is not None:
+            for place, other in enumerate(texts_of(delta.completion, best)[1:], number * best + 1):
+                yield place, Delta(other.text, other)
 
 
 async def _together(streams: Sequence[AsyncGenerator[Delta]], most: int) -> AsyncGenerator[tuple[int, Delta]]:

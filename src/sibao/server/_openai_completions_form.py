@@ -55,6 +55,8 @@ class CompletionForm(SamplingForm):
             raise BadInput(f"best_of is {self.best_of} and n {self.n or 1}, wanted the same", hint="leave out best_of")
         if found == 0 and not self.echo:
             raise BadInput("max_tokens is 0, and without echo that is no answer", hint="ask for one token or more")
+        if found == 0 and (self.num_beams or 1) > 1:
+            raise BadInput("max_tokens is 0, and a search needs one token or more", hint="leave out num_beams")
         if self.stream and self.echo and self.logprobs is not None:
             raise BadInput("the prompt's log-probabilities are not streamed", hint='say "stream": false')
         return found

@@ -70,7 +70,9 @@ class SamplingForm(Form):
         None, description="0 is greedy; null: 1, as OpenAI's."
     )
     top_p: Annotated[Float, Field(gt=0, le=1)] | None = Field(None, description="1 is off.")
-    n: Annotated[Int, Field(ge=1, le=MOST_N)] | None = Field(None, description="Answers to each prompt.")
+    n: Annotated[Int, Field(ge=1, le=MOST_N)] | None = Field(
+        None, description="Answers to each prompt; of a search its best texts, at most `num_beams`."
+    )
     stop: Word | Annotated[list[Word], Field(max_length=MOST_STOPS)] | None = Field(
         None, description="Strings that end the answer; they are not part of it."
     )

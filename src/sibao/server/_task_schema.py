@@ -62,7 +62,8 @@ class Options(Taken):
     logit_bias: dict[int, float] | None = Field(None, max_length=1024, description="By token: added to its logit.")
     min_tokens: int | None = Field(None, ge=0, lt=2**31)
     seed: int | None = Field(None, ge=0, lt=2**31, description="The same seed, the same text.")
-    num_beams: int | None = Field(None, ge=1, le=16)
+    num_beams: int | None = Field(None, ge=1, le=16, description="Above 1: beam search.")
+    num_return_sequences: int | None = Field(None, ge=1, le=16, description="Of a search: so many of the best texts.")
     length_penalty: float | None = Field(None, ge=-10, le=10)
     stop: str | list[str] | None = Field(None, description="Texts that end the answer.")
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from sibao.core.types import Completion, GenerateOptions
 from sibao.server._limit import AUTO, roomy
-from sibao.server._openai_ask import FINGERPRINT, new_id, now, streams, used
+from sibao.server._openai_ask import FINGERPRINT, complete, new_id, now, streams, used, ways
 from sibao.server._openai_chat_form import ChatForm
 from sibao.server._openai_chat_out import AnswerMessage, CalledOut, ChatChoice, ChatOut, ToolCallOut, logprobs_of
 from sibao.server._openai_chat_stream import Chunks
@@ -29,8 +29,7 @@ STREAM = described("JSON, or events.")
 async def chat(form: ChatForm, request: Request, service: TheService) -> ChatOut | Response:
     """As OpenAI's. What would change the answer and is not known here is refused; nothing is kept."""
     may = calling(tools_of([one.function for one in form.tools or ()]), form.tool_choice)
-    shape, many = may.shape(form.shape()), range(form.n or 1)
-    wanted = [form.sampling(logprobs=form.wanted_logprobs, number=number) for number in many]
+    shape, wanted = may.shape(form.shape()), ways(form, form.wanted_logprobs)
     async with await service.turn(request, form.model) as turn:
         first = form.options(AUTO if form.tokens is None else form.tokens, wanted[0], shape)
         prompt, first = await turn.in_thread(_prepared, turn.guest.model, form, may, first)
@@ -38,8 +37,8 @@ async def chat(form: ChatForm, request: Request, service: TheService) -> ChatOut
         if form.stream:
             usage = form.stream_options is not None and form.stream_options.include_usage
             chunks = Chunks(turn.model, may, logprobs=form.wanted_logprobs is not None, usage=usage)
-            return events(turn, chunks.of(await streams(turn, asked), len(asked)))
-        return _answer(turn.model, await turn.complete(asked), may)
+            return events(turn, chunks.of(await streams(turn, asked), form.n or 1))
+        return _answer(turn.model, await complete(turn, asked), may)
 
 
 def _prepared(model: Any, form: ChatForm, may: Calling, options: GenerateOptions) -> tuple[Asked, GenerateOptions]:

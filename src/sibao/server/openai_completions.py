@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from sibao.core.types import Completion, Delta, GenerateOptions, Usage
 from sibao.server._limit import roomy
-from sibao.server._openai_ask import FINGERPRINT, new_id, now, streams, used
+from sibao.server._openai_ask import FINGERPRINT, complete, new_id, now, streams, used, ways
 from sibao.server._openai_completions_form import CompletionForm, CompletionOut, TextChoice
 from sibao.server._openai_echo import Table, text_of
 from sibao.server._openai_form import ERRORS, UsageOut, finish_of
@@ -27,7 +27,7 @@ STREAM = described("JSON, or events.")
 async def completions(form: CompletionForm, request: Request, service: TheService) -> CompletionOut | Response:
     """As OpenAI's: the prompt as it stands, without a chat template."""
     tokens, many = form.tokens, range(form.n or 1)
-    wanted = [form.options(tokens, form.sampling(logprobs=form.logprobs, number=number)) for number in many]
+    wanted = [form.options(tokens, way) for way in ways(form, form.logprobs)]
     async with await service.turn(request, form.model) as turn:
         prompts = form.prompts
         ready = await turn.in_thread(_ready, turn.guest.model, prompts, wanted)
@@ -37,7 +37,7 @@ async def completions(form: CompletionForm, request: Request, service: TheServic
             return events(turn, _chunks(turn, form, await streams(turn, ready), shown))
         if form.echo and (form.logprobs is not None or not tokens):
             return await _echoed(turn, form, ready, shown)
-        found = await turn.complete(ready)
+        found = await complete(turn, ready)
         choices = [
             _choice(form, number, one, text) for number, (one, text) in enumerate(zip(found, shown, strict=True))
         ]

@@ -95,7 +95,7 @@ class Call:
 def total(completions: Sequence[Completion]) -> tuple[FinishReason, Usage]:
     """The worst way to finish and the tokens of all."""
     reasons = {completion.finish_reason for completion in completions}
-    usage = sum((completion.usage for completion in completions), Usage())
+    usage = sum((completion.taken for completion in completions), Usage())
     return next((reason for reason in _WORST if reason in reasons), "stop"), usage
 
 
@@ -105,7 +105,13 @@ def finish(task: Task[Any], inputs: Any, completion: Completion, notes: tuple[st
     text = fields.pop("text")
     if task.document:
         fields.setdefault("pieces", 1)
-    return TaskResult(text, completion.finish_reason, completion.usage, completion.seconds, fields, notes)
+    if completion.others:
+        fields["search_score"] = completion.search_score
+        fields["others"] = [
+            {"text": task.parse(other.text, inputs)["text"], "search_score": other.search_score}
+            for other in completion.others
+        ]
+    return TaskResult(text, completion.finish_reason, completion.taken, completion.seconds, fields, notes)
 
 
 def length_notes(completions: Sequence[Completion]) -> tuple[str, ...]:

@@ -55,6 +55,10 @@ class StreamDecoder:
         self._known = 0  # characters of the window's text that were taken over
         self._held = ""  # taken over, but not given out yet
 
+    def anew(self) -> StreamDecoder:
+        """One for another text: the same tokenizer and stop strings."""
+        return StreamDecoder(self.tokenizer, self._stop)
+
     def push(self, token_ids: Sequence[int]) -> str:
         """Text that is certain now; empty while a character or a possible stop string is incomplete."""
         if self.stopped or not token_ids:

@@ -16,8 +16,15 @@ class Usage(Json):
     completion_tokens: int = Field(description="Tokens written, over all calls.")
 
 
+class OtherText(Json):
+    """A text that a search found beside its best one."""
+
+    text: str = Field(description="The text.")
+    search_score: float | None = Field(description="As the best text's.")
+
+
 class TaskResult(Json):
-    """What every task gives for one text."""
+    """What every task gives for one text; `search_score` and `others` only with `--n-best`."""
 
     text: str = Field(description="The text the model wrote.")
     finish_reason: Literal["stop", "length", "cancelled", "error"] = Field(
@@ -26,6 +33,10 @@ class TaskResult(Json):
     usage: Usage = Field(description="Tokens read and written.")
     seconds: float = Field(description="Wall time, without loading the model.")
     notes: list[str] = Field(description="What was done to fit the text into the model; empty as a rule.")
+    search_score: float | None = Field(
+        None, description="Its log-probability over its length to the length penalty; null where that is not known."
+    )
+    others: list[OtherText] | None = Field(None, description="The next best texts, best first.")
 
 
 class FormCheck(Json):

@@ -44,6 +44,7 @@ class Options(TypedDict, total=False):
     min_tokens: int | None
     seed: int | None
     num_beams: int | None
+    num_return_sequences: int | None
     length_penalty: float | None
     stop: Sequence[str] | None
     response_format: Mapping[str, Any] | None
@@ -110,13 +111,15 @@ def has_template(model: Model) -> bool:
 
 @dataclass(frozen=True)
 class Job:
-    """Made by ``job``. ``options`` None lets the task choose the number of new tokens; ``expect``: see ``tasks.long.run``."""
+    """Made by ``job``. ``options`` None lets the task choose the number of new tokens; ``expect``: see ``tasks.long.run``;
+    ``best``: how many texts of a search are wanted."""
 
     task: Task[Any]
     model: Model
     options: GenerateOptions | None
     piece_tokens: int | None
     expect: Callable[[int], object] | None = None
+    best: int = 1
 
     def run(self, many: Sequence[Any]) -> list[TaskResult]:
         """A result for each inputs, in order; several are batched.
@@ -126,8 +129,10 @@ class Job:
         """
         if len(many) == 1:
             how: dict[str, Any] = {"piece_tokens": self.piece_tokens, "expect": self.expect}
-            return [long.run(self.task, self.model, many[0], self.options, **how)]
-        return long.run_many(self.task, self.model, many, self.options, piece_tokens=self.piece_tokens)
+            found = [long.run(self.task, self.model, many[0], self.options, **how)]
+        else:
+            found = long.run_many(self.task, self.model, many, self.options, piece_tokens=self.piece_tokens)
+        return [self._noted(result) for result in found]
 
     def stream(self, inputs: Any, write: Callable[[str], object]) -> TaskResult:
         """One result, its text handed to ``write`` as it comes; at the end where it takes several calls.
@@ -146,6 +151,13 @@ class Job:
             (trim or write)(delta.text)
             last = delta.completion or last
         return long.finish(self.task, inputs, last or Completion("", "error"))
+
+    def _noted(self, result: TaskResult) -> TaskResult:
+        """Says where texts that were asked for cannot be told."""
+        if self.best == 1 or result.fields.get("pieces", 1) == 1:
+            return result
+        note = "only the best text is told: the next best ones are those of one call, and this took several"
+        return replace(result, notes=(*result.notes, note))
 
     def _at_once(self, inputs: Any) -> bool:
         """An answer is judged before it is shown, and a text in pieces is put together first."""
@@ -204,4 +216,4 @@ def job(task: str, model: Model, *, raw: bool = False, piece_tokens: int | None 
     if piece_tokens is None and task == "translate":
         form: SourceForm | None = getattr(model, "source_form", None)
         piece_tokens = form.piece_tokens if form else SENTENCE_MODELS.get(model.name.partition("+")[0])
-    return Job(load_task(task), settled, limit, piece_tokens)
+    return Job(load_task(task), settled, limit, piece_tokens, best=sampling.num_return_sequences)
