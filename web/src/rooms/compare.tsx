@@ -36,7 +36,7 @@ export function Compare({ active }: RoomProps) {
         <StandingsView {...standings} />
       </div>
     );
-  const ready = prompt.trim() !== "" && first !== "" && second !== "" && first !== second;
+  const ready = prompt.trim() !== "" && first !== "" && second !== "" && first !== second && !match.casting;
   const go = () => match.start([first, second], prompt, sampling);
   const keyed = (event: KeyboardEvent) => {
     if (!sends(event) || !ready || match.running) return;

@@ -56,6 +56,8 @@ export function useMatch(onCast: () => void) {
     left: left.answer,
     right: right.answer,
     running,
+    /** A vote is on its way: nothing new begins before it is kept. */
+    casting,
     vote,
     error,
     /** A vote needs two whole answers, and is cast once. */
