@@ -31,7 +31,6 @@ class Watched:
         self.network: Any = new_network(family_of("bert").read(Keys(family_of("bert").TINY))).eval()
         self.network.initialize(0)
         self.shapes: list[tuple[int, int]] = []
-        self.types: list[Tensor | None] = []
         self.go, self.begun = threading.Event(), threading.Event()
         if not held:
             self.go.set()
@@ -40,7 +39,6 @@ class Watched:
         self.begun.set()
         assert self.go.wait(60)
         self.shapes.append((ids_BT.shape[0], ids_BT.shape[1]))
-        self.types.append(types_BT)
         states: Tensor = self.network(ids_BT, mask_BT, types_BT)
         return states
 

@@ -106,7 +106,6 @@ class Answer:
             self.first = self.first or now
         self.reused = max(self.reused, event.reused)
         self.scored = event.scored or self.scored
-        self.search_score = event.search_score
         new = ""
         for token, score in zip_longest(event.token_ids, event.logprobs):
             new += self.decoder.push([token])
@@ -118,13 +117,13 @@ class Answer:
                 break
         if event.finish_reason is not None:
             new += self.decoder.flush()
+            self.search_score, self.others = event.search_score, tuple(map(self._beside, event.others))
         cut = self.forced and self.tokens == self.request.max_tokens - 1
         self.reason = "stop" if self.decoder.stopped else "length" if cut else event.finish_reason
         if event.error:
             log.warning("request %s ended early: %s", event.id, event.error)
         self.text += new
         self.ended = now
-        self.others = tuple(self._beside(other) for other in event.others)
         return new
 
     def _beside(self, event: Event) -> Answer:

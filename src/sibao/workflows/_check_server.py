@@ -51,20 +51,22 @@ class Server:
         """
         settings = {"model": self._served(), "max_tokens": asked.count, "temperature": 0}
         if isinstance(asked.prompt, str):
-            found = self._call(TEXT, {**settings, "prompt": asked.prompt, "logprobs": 2})
+            found = self._transport.json("POST", TEXT, {**settings, "prompt": asked.prompt, "logprobs": 2})
         else:
             more = {"messages": asked.prompt, "logprobs": True, "top_logprobs": 2}
-            found = self._call(CHAT, {**settings, **more})
+            found = self._transport.json("POST", CHAT, {**settings, **more})
         return self._understood(_read, found)
 
     def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """Its embedding of each text. Raises what ``ask`` raises."""
-        found = self._call("/embeddings", {"model": self._served(), "input": list(texts)})
+        found = self._transport.json("POST", "/embeddings", {"model": self._served(), "input": list(texts)})
         return self._understood(_vectors, found)
 
     def _served(self) -> str:
         if not self.model:
-            self.model = self._understood(lambda found: str(found["data"][0]["id"]), self._call("/models"))
+            self.model = self._understood(
+                lambda found: str(found["data"][0]["id"]), self._transport.json("GET", "/models")
+            )
         return self.model
 
     def _understood(self, read: Callable[[dict[str, Any]], T], found: dict[str, Any]) -> T:
@@ -72,9 +74,6 @@ class Server:
             return read(found)
         except (LookupError, TypeError, ValueError) as error:
             raise ProviderError(f"{self.url} answers in another form than OpenAI's: {error!r}") from None
-
-    def _call(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        return self._transport.json("GET" if body is None else "POST", path, body)
 
 
 def _read(found: dict[str, Any]) -> Answer:
