@@ -1,15 +1,15 @@
 #!/bin/sh
-# Installs the Debian packages that some tests need: a PostgreSQL server, a browser, Chinese fonts, a proxy.
+# Installs the Debian packages that some tests need: a PostgreSQL server, a browser, Chinese fonts, two proxies.
 # Does nothing where they are present, and nothing but say so where it may not install: those tests are then skipped.
 set -eu
 
 missing=""
-for package in postgresql chromium fonts-noto-cjk nginx-light; do
+for package in postgresql chromium fonts-noto-cjk nginx-light caddy; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q "ok installed" || missing="$missing $package"
 done
 
 if [ -z "$missing" ]; then
-    echo "system: postgresql, chromium, fonts-noto-cjk and nginx are installed"
+    echo "system: postgresql, chromium, fonts-noto-cjk, nginx and caddy are installed"
     exit 0
 fi
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
@@ -27,10 +27,15 @@ if [ ! -e "$policy" ]; then
     printf '#!/bin/sh\nexit 101\n' > "$policy" && chmod +x "$policy"
     trap 'rm -f "$log" "$policy"' EXIT
 fi
-# shellcheck disable=SC2086  # one word per package
-if apt-get update -qq >"$log" 2>&1 && apt-get install -qq -y --no-install-recommends $missing >>"$log" 2>&1; then
+apt-get update -qq >"$log" 2>&1 || true # what cannot be fetched says so below
+failed=""
+# One by one: a package that a distribution lacks must not cost the others.
+for package in $missing; do
+    apt-get install -qq -y --no-install-recommends "$package" >>"$log" 2>&1 || failed="$failed $package"
+done
+if [ -z "$failed" ]; then
     echo "system: installed$missing"
 else
     tail -n 5 "$log" >&2
-    echo "system: could not install$missing; the tests that need them are skipped"
+    echo "system: could not install$failed; the tests that need them are skipped"
 fi

@@ -1,4 +1,4 @@
-"""What docs/deploy.md says for nginx, in a real nginx before a real server: the page, a stream as it is written, refusals."""
+"""What docs/deploy.md says for nginx and Caddy, in a real one before a real server: the page, a stream as it is written, refusals."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ import httpx
 import pytest
 from tests.serving import Served, serving
 
-NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
 PAGE = (Path(__file__).parents[2] / "docs" / "deploy.md").read_text(encoding="utf-8")
-AROUND = """{user} daemon off; pid {place}/pid; error_log stderr;
+NGINX = """{user} daemon off; pid {place}/pid; error_log stderr;
 events {{}}
 http {{
     access_log off;
@@ -27,12 +26,29 @@ http {{
     server {{
         listen 127.0.0.1:{port};
         server_name sibao.example;
-{location}
+{lines}
     }}
 }}
 """
 WAIT = 20.0
-pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
+
+
+def nginx(program: str, lines: str, place: Path, port: int) -> list[str]:
+    """The command that runs these lines in nginx."""
+    user = "user root;" if os.geteuid() == 0 else ""  # else its workers may not write where the test does
+    (place / "nginx.conf").write_text(NGINX.format(user=user, place=place, port=port, lines=lines), encoding="utf-8")
+    return [program, "-p", str(place), "-c", str(place / "nginx.conf")]
+
+
+def caddy(program: str, lines: str, place: Path, port: int) -> list[str]:
+    """The same for Caddy, without the certificate that it would ask for."""
+    assert lines.startswith("sibao.example {")
+    text = lines.replace("sibao.example", f"http://sibao.example:{port}", 1)
+    (place / "Caddyfile").write_text(f"{{\n    admin off\n    auto_https off\n}}\n{text}", encoding="utf-8")
+    return [program, "run", "--config", str(place / "Caddyfile"), "--adapter", "caddyfile"]
+
+
+PROXIES = {"nginx": nginx, "caddy": caddy}
 
 
 @pytest.fixture(scope="module")
@@ -41,27 +57,29 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def proxy(server: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    place = tmp_path_factory.mktemp("nginx")
-    found = re.search(r"```nginx\n(.*?)```", PAGE, re.DOTALL)
-    assert found and "http://127.0.0.1:8000" in found[1]
+@pytest.fixture(scope="module", params=PROXIES)
+def proxy(
+    request: pytest.FixtureRequest, server: Served, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[httpx.Client]:
+    name = request.param
+    program = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
+    if program is None:
+        pytest.skip(f"{name} is not installed")
+    place = tmp_path_factory.mktemp(name)
+    found = re.search(rf"```{name}\n(.*?)```", PAGE, re.DOTALL)
+    assert found and "127.0.0.1:8000" in found[1]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    user = "user root;" if os.geteuid() == 0 else ""  # else its workers may not write where the test does
-    text = AROUND.format(
-        user=user, place=place, port=port, location=found[1].replace("http://127.0.0.1:8000", server.url)
-    )
-    (place / "nginx.conf").write_text(text, encoding="utf-8")
-    assert NGINX
-    process = subprocess.Popen([NGINX, "-p", str(place), "-c", str(place / "nginx.conf")])
+    lines = found[1].replace("127.0.0.1:8000", server.url.removeprefix("http://"))
+    surroundings = os.environ | {"HOME": str(place), "XDG_DATA_HOME": str(place), "XDG_CONFIG_HOME": str(place)}
+    process = subprocess.Popen(PROXIES[name](program, lines, place, port), env=surroundings)
     try:
         head = {"host": "sibao.example"}
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=head, timeout=60, trust_env=False) as client:
             until = time.monotonic() + WAIT
             while not _listens(port):
-                assert process.poll() is None and time.monotonic() < until, "nginx did not start"
+                assert process.poll() is None and time.monotonic() < until, f"{name} did not start"
                 time.sleep(0.05)
             yield client
     finally:
