@@ -123,7 +123,7 @@ def test_too_many_brackets_and_none(served: Served) -> None:
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])
 def test_another_content_type(served: Served, kind: str) -> None:
     answer = served.http.post(TEXT, content=b'{"prompt": "x"}', headers={"content-type": kind})
-    refused(answer)
+    refused(answer, 415)
 
 
 def test_other_methods_and_places(served: Served) -> None:
@@ -180,3 +180,46 @@ def test_slow_clients_are_sent_away(served: Served) -> None:
     assert time.monotonic() - begun < 15
     head = b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n{"
     assert raw(served, head, 60).startswith(b"HTTP/1.1 408")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "param", "said"),
+    [
+        (TEXT, {"prompt": "x", "stop": ["a"] * 17}, "stop", "at most 16"),
+        (TEXT, {"prompt": "x", "stop": [1]}, "stop.0", "valid string"),
+        (TEXT, {"prompt": ["x"] * 2049}, "prompt", "at most 2048"),
+        ("/v1/embeddings", {"input": []}, "input", "at least 1"),
+        (CHAT, {"messages": [{"role": "assistant", "content": "x", "colour": "red"}]}, "messages.0.colour", "Extra"),
+        (CHAT, {"messages": [{"role": "user"}]}, "messages.0.content", "required"),
+        (CHAT, {"messages": [{"role": "user", "content": 5}]}, "messages.0.content", "valid string"),
+        (CHAT, {"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "messages.0.content.0.text", "required"),
+        (CHAT, {"messages": [{"role": "user", "content": "x"}], "tool_choice": {"type": "function"}},
+         "tool_choice.function", "required"),
+    ],
+)  # fmt: skip
+def test_the_field_that_is_wrong_is_named(served: Served, path: str, body: Any, param: str, said: str) -> None:
+    answer = served.post(path, body)
+    assert said in refused(answer) and answer.json()["error"]["param"] == param, answer.text
+
+
+def test_a_body_that_is_none_names_no_field(served: Served) -> None:
+    for sent in (b'{"model": ', b"", b"null"):
+        answer = served.http.post(TEXT, content=sent, headers=JSON)
+        assert refused(answer) and answer.json()["error"]["param"] is None
+    assert "no JSON, at character" in refused(served.http.post(TEXT, content=b'{"model": ', headers=JSON))
+    packed = JSON | {"content-encoding": "gzip"}
+    assert "compressed" in refused(served.http.post(TEXT, content=b"\x1f\x8b\x08", headers=packed), 415)
+
+
+def test_a_wrong_value_is_no_missing_thing(served: Served) -> None:
+    for body in ({"prompt": "x", "form": "opera"}, {"prompt": "x", "form": "poem", "style": "opera"}):
+        answer = served.post("/v1/tasks/generate", body)
+        assert answer.status_code == 400 and "opera" in answer.json()["error"]["message"]
+
+
+def test_heads_and_methods(served: Served) -> None:
+    for path in ("/health", "/v1/models", "/"):
+        head, whole = served.http.head(path), served.http.get(path)
+        assert head.status_code == 200 and not head.content
+        assert head.headers["content-length"] == whole.headers["content-length"]
+    assert served.http.delete("/v1/models").headers["allow"] == "GET"

@@ -131,3 +131,42 @@ def test_calls_in_the_conversation_and_in_free_text(served: Served) -> None:
     ]
     answer = post(served, "generateContent", body | {"contents": turns}, "echo").json()
     assert answer["candidates"][0]["content"]["parts"] == [{"text": '<tool_response>{"result": 3}</tool_response>'}]
+
+
+def test_null_says_as_much_as_nothing(served: Served) -> None:
+    nulls = {
+        "generationConfig": None,
+        "tools": None,
+        "toolConfig": {"functionCallingConfig": None},
+        "cachedContent": None,
+    }
+    asked = {"contents": [{"parts": [{"text": "你好", "inlineData": None}], "role": None}]} | nulls
+    assert post(served, "generateContent", asked, "echo").status_code == 200
+    declared = {"functionDeclarations": [{"name": "f", "description": None, "parameters": {"properties": None}}]}
+    assert post(served, "generateContent", HI | {"tools": [declared]}, "echo").status_code == 200
+    assert post(served, "generateContent", {"contents": None}, "echo").status_code == 400
+
+
+def test_an_answer_has_the_properties_that_are_declared(served: Served) -> None:
+    word = {"type": "STRING", "enum": ["q"]}
+    schema = {"type": "OBJECT", "properties": {"a": word, "b": {"type": "OBJECT", "properties": {"c": word}}}}
+    schema |= {"required": ["a", "b"]}
+    for seed in range(5):
+        config = {"responseMimeType": "application/json", "responseSchema": schema, "temperature": 1, "seed": seed}
+        asked = {"contents": HI["contents"], "generationConfig": config | {"maxOutputTokens": 400}}
+        candidate = post(served, "generateContent", asked).json()["candidates"][0]
+        said = json.loads(candidate["content"]["parts"][0]["text"])
+        assert candidate["finishReason"] == "STOP" and set(said) == {"a", "b"} and set(said["b"]) <= {"c"}
+
+
+def test_a_request_that_has_no_room_is_counted(served: Served) -> None:
+    long = {"contents": [{"parts": [{"text": "hello " * 600}]}]}
+    alone = post(served, "countTokens", long).json()["totalTokens"]
+    assert alone > 512
+    assert post(served, "countTokens", {"generateContentRequest": long}).json()["totalTokens"] == alone
+
+
+def test_a_call_that_is_cut_off_is_no_text(served: Served) -> None:
+    asked = HI | {"tools": [{"functionDeclarations": [ADD]}], "toolConfig": ONLY}
+    candidate = post(served, "generateContent", asked).json()["candidates"][0]
+    assert candidate["finishReason"] == "MAX_TOKENS" and candidate["content"]["parts"] == []

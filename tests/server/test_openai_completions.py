@@ -165,3 +165,13 @@ def test_a_model_without_likelihoods_says_so(client: OpenAI) -> None:
     with pytest.raises(openai.BadRequestError, match="takes text"):
         client.completions.create(model="echo", prompt=[1, 2], max_tokens=1)
     assert client.completions.create(model="echo", prompt="Hi", max_tokens=9, echo=True).choices[0].text == "HiHi"
+
+
+def test_the_token_itself_is_among_the_likeliest(client: OpenAI) -> None:
+    told: Any = (
+        client.completions.create(model="mini", prompt="Once upon a", max_tokens=12, seed=1, logprobs=1, echo=True)
+        .choices[0]
+        .logprobs
+    )
+    for token, score, top in zip(told.tokens[1:], told.token_logprobs[1:], told.top_logprobs[1:], strict=True):
+        assert top[token] == pytest.approx(score, abs=1e-6) and len(top) <= 2

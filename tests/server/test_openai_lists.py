@@ -93,3 +93,9 @@ def test_names_are_no_paths(served: Served) -> None:
     for name in ("../mini", "/", "./src", "mini\x00", "file:///etc/passwd", "mock:slow", "http://localhost:1/v1#x"):
         answer = served.post("/v1/completions", {"model": name, "prompt": "x"})
         assert answer.status_code == 404 and answer.json()["error"]["code"] == "model_not_found", name
+
+
+def test_a_slash_too_many_and_an_empty_name(served: Served) -> None:
+    assert served.http.get("/v1/models/").json() == served.http.get("/v1/models").json()
+    assert served.http.get("/v1beta/models/").json() == served.http.get("/v1beta/models").json()
+    assert served.post("/v1/completions", {"model": "", "prompt": "x"}).status_code == 404

@@ -108,3 +108,24 @@ def test_what_is_refused(client: OpenAI) -> None:
     ):  # fmt: skip
         with pytest.raises(openai.BadRequestError, match=why):
             client.responses.create(**(ASK | more))
+
+
+def test_logprobs_where_a_call_might_come(client: OpenAI) -> None:
+    tools: Any = [{"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}}]
+    ask: Any = {"model": "echo", "input": "{not json", "tools": tools, "include": ["message.output_text.logprobs"]}
+    events = list(client.responses.create(**ask, stream=True))
+    deltas = [one for event in events if event.type == "response.output_text.delta" for one in event.logprobs]
+    done = next(event for event in events if event.type == "response.output_text.done")
+    assert [one.token for one in deltas] == [one.token for one in done.logprobs or ()]
+    ask |= {"model": "mini", "input": "<tool", "max_output_tokens": 12, "temperature": 0}
+    events = list(client.responses.create(**ask, stream=True))
+    deltas = [one for event in events if event.type == "response.output_text.delta" for one in event.logprobs]
+    assert len(deltas) == 12
+
+
+def test_nulls_and_lists_of_parts_are_taken(client: OpenAI) -> None:
+    call: Any = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}", "namespace": None}
+    output: Any = {"type": "function_call_output", "call_id": "c", "output": [{"type": "input_text", "text": "fine"}]}
+    refusal: Any = {"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]}
+    answer = client.responses.create(model="echo", input=[refusal, call, output], conversation=None, prompt=None)
+    assert "fine" in answer.output_text

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import openai
 import pytest
 from openai import OpenAI
+from pydantic import BaseModel
 from tests.serving import Served, serving
 from tests.tiny import tiny_folder
 
@@ -136,3 +137,73 @@ def test_a_template_that_knows_tools_shows_them(tmp_path: Path) -> None:
     )
     assert used["prompt_tokens"] == len(Tokenizer.load(folder).encode(text, specials=True))
     assert refused.status_code == 400 and "control token" in refused.json()["error"]["message"]
+
+
+def test_arguments_that_no_text_can_hold_are_mended(served: Served) -> None:
+    said = r'{"name": "weather", "arguments": {"city": "\ud800"}}'
+    body = {"model": "echo", "messages": [{"role": "user", "content": said}], "tools": [WEATHER]}
+    call = served.post("/v1/chat/completions", body).json()["choices"][0]["message"]["tool_calls"][0]
+    assert json.loads(call["function"]["arguments"]) == {"city": "\ufffd"}
+    streamed = served.post("/v1/chat/completions", body | {"stream": True}).text
+    assert "tool_calls" in streamed and "error" not in streamed
+    call["function"]["arguments"] = r'{"city": "\ud800"}'
+    asked = [*body["messages"], {"role": "assistant", "tool_calls": [call]},  # type: ignore[misc]
+             {"role": "tool", "tool_call_id": call["id"], "name": "weather", "content": "sunny"}]  # fmt: skip
+    assert served.post("/v1/chat/completions", {"model": "mini", "messages": asked, "max_tokens": 2}).status_code == 200
+
+
+class Inner(BaseModel):
+    kind: Literal["a", "b"]
+
+
+class Outer(BaseModel):
+    inner: Inner
+
+
+def test_a_nested_pydantic_model_is_a_tool(client: OpenAI) -> None:
+    tools: Any = [WEATHER, openai.pydantic_function_tool(Outer)]
+    for choice in ("required", {"type": "function", "function": {"name": "Outer"}}):
+        answer = client.chat.completions.parse(**ASK | {"max_tokens": 100}, tools=tools[-1:], tool_choice=choice)  # type: ignore[arg-type]
+        (call,) = answer.choices[0].message.tool_calls or ()
+        assert isinstance(call.function.parsed_arguments, Outer)
+    both = client.chat.completions.create(**ASK | {"max_tokens": 130}, tools=tools, tool_choice="required")
+    assert both.choices[0].finish_reason == "tool_calls"
+
+
+@pytest.mark.parametrize("parameters", [{}, {"properties": {"a": {"enum": [1, 2]}}, "required": ["a"]}])
+def test_a_call_comes_whatever_the_schema_leaves_out(client: OpenAI, parameters: dict[str, Any]) -> None:
+    tools: Any = [{"type": "function", "function": {"name": "f", "parameters": parameters}}]
+    for seed in range(5):
+        ask: Any = ASK | {"temperature": 1, "seed": seed, "tools": tools, "tool_choice": "required", "max_tokens": 60}
+        choice = client.chat.completions.create(**ask).choices[0]
+        assert choice.finish_reason == "tool_calls", choice
+        call: Any = (choice.message.tool_calls or [None])[0]
+        assert set(json.loads(call.function.arguments)) == set(parameters.get("required", ()))
+
+
+def test_a_call_that_is_cut_off_is_no_answer(client: OpenAI) -> None:
+    for tokens in (2, 12):
+        ask: Any = ASK | {"tools": [WEATHER], "tool_choice": "required", "max_tokens": tokens}
+        choice = client.chat.completions.create(**ask).choices[0]
+        assert choice.finish_reason == "length" and not choice.message.content
+        chunks = [chunk.choices[0] for chunk in client.chat.completions.create(**ask, stream=True)]
+        assert not any(one.delta.content for one in chunks) and chunks[-1].finish_reason == "length"
+        response: Any = client.responses.create(
+            model="mini", input="Paris?", temperature=0, max_output_tokens=max(tokens, 12), tool_choice="required",
+            tools=[{"type": "function", **WEATHER["function"]}],
+        )  # fmt: skip
+        assert response.status == "incomplete" and response.output_text == ""
+
+
+def test_a_conversation_goes_back_as_the_sdk_dumps_it(client: OpenAI) -> None:
+    said = '{"name": "weather", "arguments": {"city": "Paris"}}'
+    ask: Any = {"model": "echo", "messages": [{"role": "user", "content": said}], "tools": [WEATHER]}
+    answer = client.chat.completions.create(**ask).choices[0].message.model_dump()
+    assert None in answer.values()
+    answer |= {"annotations": [], "audio": None, "function_call": None}
+    refusal = {"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]}
+    more: Any = {"functions": None, "web_search_options": None, "stream_options": None}
+    told: Any = client.chat.completions.create(
+        model="echo", messages=[*ask["messages"], answer, refusal, {"role": "user", "content": "x"}], extra_body=more
+    )
+    assert told.choices[0].message.content == "x"

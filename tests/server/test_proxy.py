@@ -1,4 +1,4 @@
-"""What docs/deploy.md says for nginx and Caddy, in a real one before a real server: the page, a stream as it is written, refusals."""
+"""What docs/deploy.md says for nginx and Caddy, each before a real server: the page, a stream as it comes, refusals."""
 
 from __future__ import annotations
 

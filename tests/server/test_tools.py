@@ -6,8 +6,10 @@ import json
 
 import pytest
 
+from sibao.core.errors import BadInput
 from sibao.server._gemini_form import json_schema
-from sibao.server._tools import Call, Sieve, Tool, call_format, call_text, instruction, read_calls
+from sibao.server._json_schema import closed
+from sibao.server._tools import Call, Sieve, Tool, call_format, call_text, instruction, read_calls, tool
 
 ADD = Tool("add", "Adds.", {"type": "object", "properties": {"a": {"type": "integer"}}})
 ONE = Call("add", {"a": 1})
@@ -76,3 +78,55 @@ def test_gemini_s_schemas() -> None:
             "any_of": {"anyOf": [{"type": "string"}, {"type": "number"}]},
         },
     }  # fmt: skip
+
+
+def test_numbers_and_halves_of_pairs_that_no_text_holds() -> None:
+    for bad in ("NaN", "Infinity", "1e999"):
+        text = f'{{"name": "add", "arguments": {{"a": {bad}}}}}'
+        assert read_calls(text, [ADD]) == (text, [])
+    (call,) = read_calls(r'{"name": "add", "arguments": {"a": "\ud800x", "b": "\ud83d\ude00"}}', [ADD])[1]
+    assert call.arguments == {"a": "\ufffdx", "b": "😀"} and call.text.encode()
+
+
+def test_a_call_that_was_cut_off() -> None:
+    begun = '{"name": "add", "arguments": {"a": 1'
+    assert read_calls(begun, [ADD]) == (begun, [])
+    (call,) = read_calls(begun, [ADD], must=True)[1]
+    assert (call.name, call.text) == ("add", '{"a": 1')
+    assert read_calls('{"name": "a', [ADD], must=True) == ("", [])
+
+
+def test_arguments_are_an_object() -> None:
+    assert tool("f", "", None).parameters == tool("f", "", {}).parameters == {"type": "object", "properties": {}}
+    assert tool("f", "", {"properties": {"a": {}}}).parameters["type"] == "object"
+    for kind in ("string", ["object", "null"]):
+        with pytest.raises(BadInput, match="wanted 'object'"):
+            tool("f", "", {"type": kind})
+
+
+def test_schemas_refer_to_themselves_wherever_they_are() -> None:
+    import jsonschema
+
+    tree = {
+        "type": "object",
+        "properties": {"leaf": {"$ref": "#/$defs/leaf"}, "more": {"type": "array", "items": {"$ref": "#"}}},
+        "required": ["leaf"],
+        "$defs": {"leaf": {"type": "object", "properties": {"n": {"enum": [1, 2]}}, "required": ["n"]}},
+    }
+    fine = {"name": "grow", "arguments": {"leaf": {"n": 1}, "more": [{"leaf": {"n": 2}}]}}
+    for tools in ([Tool("grow", "", tree)], [ADD, Tool("grow", "", tree)]):
+        schema = call_format(tools)["json_schema"]["schema"]
+        jsonschema.validate(fine, schema)
+        for wrong in ({"leaf": {"n": 3}}, {"leaf": {"n": 1, "m": 1}}, {"leaf": {"n": 1}, "more": [{"leaf": {"n": 0}}]}):
+            with pytest.raises(jsonschema.ValidationError):
+                jsonschema.validate({"name": "grow", "arguments": wrong}, schema)
+
+
+def test_what_is_put_together_stays_open() -> None:
+    parts = {"allOf": [{"properties": {"a": {}}}, {"properties": {"b": {}}}]}
+    assert closed(parts) == parts
+    either = {"properties": {"a": {}}, "anyOf": [{"properties": {"b": {}}}, {"required": ["a"]}]}
+    assert closed(either) == either
+    own = {"properties": {"a": {"properties": {}}}, "additionalProperties": {"type": "string"}}
+    assert closed(own)["additionalProperties"] == {"type": "string"}
+    assert closed(own)["properties"]["a"]["additionalProperties"] is False

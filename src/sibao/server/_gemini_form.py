@@ -9,6 +9,7 @@ from typing import Any
 
 from sibao.core.errors import BadInput
 from sibao.server._gemini_schema import GenerationConfig
+from sibao.server._json_schema import closed
 
 _SAME = {
     "description", "title", "enum", "required", "minItems", "maxItems", "minLength", "maxLength", "minProperties",
@@ -39,7 +40,7 @@ def response_format(config: GenerationConfig) -> dict[str, Any] | None:
         if own is not None or plain is not None:
             raise BadInput("a schema needs responseMimeType application/json or text/x.enum")
         return None
-    schema = json_schema(own) if own is not None else plain
+    schema = closed(json_schema(own)) if own is not None else plain
     if mime == "text/x.enum":
         choices = (schema or {}).get("enum")
         if not isinstance(choices, list) or not choices or not all(isinstance(one, str) for one in choices):
@@ -58,11 +59,13 @@ def json_schema(given: Any) -> dict[str, Any]:
     """
     if not isinstance(given, dict):
         raise BadInput(f"got {type(given).__name__} as a schema, wanted an object")
-    said: dict[str, Any] = {_SNAKE.get(str(name), str(name)): value for name, value in given.items()}
+    said: dict[str, Any] = {
+        _SNAKE.get(str(name), str(name)): value for name, value in given.items() if value is not None
+    }
     for name in said:
         if name not in _SAME | _DROPPED:
             raise BadInput(f"a schema has {name[:80]!r}, which is not read", hint="send it as responseJsonSchema")
-    found = {name: _number(name, value) for name, value in said.items() if name in _SAME and value is not None}
+    found = {name: _number(name, value) for name, value in said.items() if name in _SAME}
     if said.get("format") in _FORMATS:
         found["format"] = said["format"]
     if "properties" in said:

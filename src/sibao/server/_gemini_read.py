@@ -15,7 +15,7 @@ from sibao.server._gemini_form import json_schema, response_format
 from sibao.server._gemini_schema import Ask, Blob, Content, GenerationConfig
 from sibao.server._gemini_schema import Part as WirePart
 from sibao.server._limit import AUTO, roomy
-from sibao.server._tools import Call, Tool, call_format, call_text, instruction, result_text
+from sibao.server._tools import Call, Tool, call_format, call_text, instruction, result_text, tool
 from sibao.server.desk import Asked
 from sibao.text.language import detect
 
@@ -58,6 +58,15 @@ def read(ask: Ask, model: Any) -> Request:
     limit = AUTO if config.max_output_tokens is None else config.max_output_tokens
     options = GenerateOptions(limit, _sampling(config), tuple(config.stop_sequences or ()), form)
     return Request(*roomy(model, prompt, options), config.candidate_count or 1, tools, must)
+
+
+def turns_of(ask: Ask) -> list[Message]:
+    """The prompt of a request, whether there is room for an answer or not.
+
+    Raises:
+        BadInput: parts that are not read.
+    """
+    return messages(ask.contents, ask.system_instruction, _tools(ask)[0])
 
 
 def messages(contents: Sequence[Content], system: Content | None = None, tools: Sequence[Tool] = ()) -> list[Message]:
@@ -146,8 +155,7 @@ def _tools(ask: Ask) -> tuple[tuple[Tool, ...], str]:
     for name, one in declared.items():
         if allowed and name not in allowed:
             continue
-        schema = one.parameters_json_schema or json_schema(one.parameters or {})
-        made.append(Tool(name, one.description, {"type": "object", "properties": {}} | schema))
+        made.append(tool(name, one.description, one.parameters_json_schema or json_schema(one.parameters or {})))
     return tuple(made), calling.mode
 
 

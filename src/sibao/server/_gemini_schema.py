@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 MOST_CANDIDATES, MOST_TEXTS = 8, 100
@@ -20,9 +20,17 @@ Listed = BeforeValidator(lambda value: [value] if isinstance(value, dict) else v
 
 
 class Wire(BaseModel):
-    """An object of the protocol; unknown names are refused, as Google's server does."""
+    """An object of the protocol; unknown names are refused, as Google's server does, and null says as much as nothing
+    (https://protobuf.dev/programming-guides/json)."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _said(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        return {name: value for name, value in given.items() if value is not None}
 
 
 class Blob(Wire):

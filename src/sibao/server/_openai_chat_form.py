@@ -78,5 +78,5 @@ class ChatForm(SamplingForm):
         if form is None or form.type == "text":
             return None
         if isinstance(form, SchemaFormat):
-            return schema_format(form.json_schema.schema_)
+            return schema_format(form.json_schema.schema_, strict=form.json_schema.strict)
         return {"type": "json_object"}

@@ -12,7 +12,7 @@ from sibao.server._openai_chat_out import logprobs_of
 from sibao.server._openai_form import UsageOut, finish_of
 from sibao.server._openai_prompt import Calling
 from sibao.server._sse import DONE, Pieces, data, quoted
-from sibao.server._tools import Call, Sieve, read_calls
+from sibao.server._tools import Call, Sieve
 
 
 @dataclass
@@ -85,7 +85,7 @@ class Chunks:
         if completion is None:
             return []
         end, out = b'},"logprobs":null,"finish_reason":null}]' + self._tail(), []
-        held, calls = ("", list[Call]()) if answer.sieve is None else read_calls(answer.sieve.held, self.may.tools)
+        held, calls = ("", list[Call]()) if answer.sieve is None else self.may.read(answer.sieve.held)
         rest = (text if self.logprobs else "") + held
         left = completion.logprobs[answer.told :]
         if self.logprobs and left:
@@ -96,6 +96,6 @@ class Chunks:
             function = {"name": call.name, "arguments": call.text}
             said = {"index": place, "id": new_id("call_"), "type": "function", "function": function}
             out.append(begin + b'"tool_calls":[' + json.dumps(said, ensure_ascii=False).encode() + b"]" + end)
-        reason = "tool_calls" if calls else finish_of(completion.finish_reason)
+        reason = finish_of(completion.finish_reason, called=any(call.begun is None for call in calls))
         out.append(begin + b'},"logprobs":null,"finish_reason":"%s"}]' % reason.encode() + self._tail())
         return out

@@ -46,9 +46,8 @@ class Table:
         decoder = StreamDecoder(answer.decoder.tokenizer)
         for number, token in enumerate(ids):
             top = None if number == 0 else {answer.word(t): p for t, p in reversed(tops[number])}
-            self._add(
-                answer.word(token), known[number - 1] if number else None, top, min(decoder.characters, len(text))
-            )
+            score = known[number - 1] if number else None
+            self._add(answer.word(token), score, top, min(decoder.characters, len(text)))
             decoder.push([token])
         self.place = len(text)
 
@@ -69,4 +68,5 @@ class Table:
         rows.token_logprobs.append(logprob)
         rows.text_offset.append(place)
         if rows.top_logprobs is not None:
-            rows.top_logprobs.append(top)
+            # the token itself is always among them: clients look it up there
+            rows.top_logprobs.append(top if top is None or logprob is None else top | {token: top.get(token, logprob)})

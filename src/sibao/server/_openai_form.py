@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sibao.core.errors import BadInput
 from sibao.core.types import GenerateOptions, Sampling
@@ -28,9 +28,18 @@ Json = dict[str, Any]
 
 
 class Form(BaseModel):
-    """A body, or a part of one, that is sent."""
+    """A body, or a part of one, that is sent. Null says as much as nothing, also for a field that is not known here: clients
+    send back messages with all fields that theirs has."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _said(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or None not in given.values():
+            return given
+        known = cls.model_fields.keys() | {field.alias for field in cls.model_fields.values()}
+        return {name: value for name, value in given.items() if value is not None or name in known}
 
 
 class Told(BaseModel):
@@ -58,8 +67,8 @@ ERRORS: dict[int | str, dict[str, Any]] = {"4XX": {"model": ErrorOut}, "5XX": {"
 class StreamOptions(Form):
     """How a stream is told."""
 
-    include_usage: Bool = Field(False, description="A last chunk without choices has the usage.")
-    include_obfuscation: Bool = Field(False, description="Taken; nothing is padded.")
+    include_usage: Bool | None = Field(None, description="A last chunk without choices has the usage.")
+    include_obfuscation: Bool | None = Field(None, description="Taken; nothing is padded.")
 
 
 class SamplingForm(Form):
@@ -166,6 +175,12 @@ class UsageOut(Told):
 Finish = Literal["stop", "length", "tool_calls", "content_filter"]
 
 
-def finish_of(reason: str) -> Finish:
-    """OpenAI's word for why an answer ended; a hosted model that ends with "error" has held something back."""
+def finish_of(reason: str, *, called: bool = False) -> Finish:
+    """OpenAI's word for why an answer ended; a hosted model that ends with "error" has held something back.
+
+    Args:
+        called: it ended with the call of a function, a whole one.
+    """
+    if called:
+        return "tool_calls"
     return "stop" if reason == "stop" else "length" if reason == "length" else "content_filter"

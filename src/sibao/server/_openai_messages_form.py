@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from sibao.core.errors import BadInput
+from sibao.server._json_schema import closed
 from sibao.server._openai_form import Bool, Form, Json, Word
-from sibao.server._tools import Tool
+from sibao.server._tools import Tool, tool
 
 MOST_MESSAGES, MOST_PARTS, MOST_TOOLS = 4096, 256, 128
 Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_.-]{1,64}$")]
@@ -20,6 +21,13 @@ def inline_picture(url: str) -> str:
     if not url.startswith("data:image/"):
         raise ValueError("pictures are taken as data:image/...;base64 URLs only; this server fetches nothing")
     return url
+
+
+class RefusalPart(Form):
+    """Why the model would not answer, in a turn from before."""
+
+    type: Literal["refusal"]
+    refusal: str
 
 
 class TextPart(Form):
@@ -44,6 +52,12 @@ class ImagePart(Form):
 
 
 Texts = str | Annotated[list[TextPart], Field(min_length=1, max_length=MOST_PARTS)]
+Said = (
+    str
+    | Annotated[
+        list[Annotated[TextPart | RefusalPart, Field(discriminator="type")]], Field(min_length=1, max_length=MOST_PARTS)
+    ]
+)
 Part = Annotated[TextPart | ImagePart, Field(discriminator="type")]
 Parts = Annotated[list[Part], Field(min_length=1, max_length=MOST_PARTS)]
 
@@ -83,9 +97,10 @@ class AssistantMessage(Form):
     """What the model said before."""
 
     role: Literal["assistant"]
-    content: Texts | None = None
+    content: Said | None = None
     name: Word | None = None
     refusal: str | None = None
+    annotations: list[Any] | None = Field(default=None, description="Taken; the model does not read them.")
     tool_calls: Annotated[list[ToolCallIn], Field(max_length=MOST_TOOLS)] | None = None
 
 
@@ -95,6 +110,7 @@ class ToolMessage(Form):
     role: Literal["tool"]
     content: Texts
     tool_call_id: Word
+    name: Word | None = Field(default=None, description="Taken; the call has it.")
 
 
 AnyMessage = Annotated[SystemMessage | UserMessage | AssistantMessage | ToolMessage, Field(discriminator="role")]
@@ -135,7 +151,10 @@ class SchemaForm(Form):
     name: Word = "answer"
     description: str | None = None
     schema_: Json | None = Field(None, alias="schema")
-    strict: Bool | None = Field(None, description="Taken; the answer always keeps to the schema.")
+    strict: Bool | None = Field(
+        None,
+        description="The answer always keeps to the schema; true: objects have no properties that it does not name.",
+    )
 
 
 class TextFormat(Form):
@@ -160,30 +179,24 @@ class SchemaFormat(Form):
 Format = Annotated[TextFormat | ObjectFormat | SchemaFormat, Field(discriminator="type")]
 
 
-def schema_format(schema: dict[str, Any] | None) -> dict[str, Any]:
-    """An answer that keeps to a schema.
+def schema_format(schema: dict[str, Any] | None, *, strict: bool | None = None) -> dict[str, Any]:
+    """An answer that keeps to a schema; a ``strict`` one names all properties that there may be.
 
     Raises:
         BadInput: there is none.
     """
     if schema is None:
         raise BadInput("response_format has no schema", hint="put the JSON schema into json_schema.schema")
-    return {"type": "json_schema", "json_schema": {"schema": schema}}
+    return {"type": "json_schema", "json_schema": {"schema": closed(schema) if strict else schema}}
 
 
 def tools_of(forms: Sequence[FunctionForm] | None) -> list[Tool]:
     """Functions as the model is told of them.
 
     Raises:
-        BadInput: two of one name.
+        BadInput: two of one name, or arguments that are no object.
     """
-    found = [_tool(one) for one in forms or ()]
-    if len({tool.name for tool in found}) < len(found):
+    found = [tool(one.name, one.description or "", one.parameters) for one in forms or ()]
+    if len({one.name for one in found}) < len(found):
         raise BadInput("two tools have one name", hint="give each its own")
     return found
-
-
-def _tool(form: FunctionForm) -> Tool:
-    if form.parameters is None:
-        return Tool(form.name, form.description or "")
-    return Tool(form.name, form.description or "", form.parameters)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -14,12 +13,14 @@ from sibao.server._openai_messages_form import (
     AnyMessage,
     AssistantMessage,
     NamedTool,
+    RefusalPart,
     SystemMessage,
+    TextPart,
     ToolCallIn,
     ToolMessage,
     UserMessage,
 )
-from sibao.server._tools import Call, Tool, call_format, call_text, instruction, result_text
+from sibao.server._tools import Call, Tool, call_format, call_text, instruction, loads, read_calls, result_text
 from sibao.server.desk import Asked
 from sibao.text.chat import knows_tools, render
 from sibao.text.language import detect
@@ -41,6 +42,10 @@ class Calling:
         if format is not None and self.tools:
             raise BadInput("response_format and tools contradict each other", hint='leave one out: tool_choice "none"')
         return call_format(self.must) if self.must else format
+
+    def read(self, text: str) -> tuple[str, list[Call]]:
+        """The words of an answer, or of its end, and its calls."""
+        return read_calls(text, self.tools, must=bool(self.must)) if self.tools else (text, [])
 
 
 def calling(tools: Sequence[Tool], choice: str | NamedTool | None) -> Calling:
@@ -92,7 +97,8 @@ def _instructed(messages: list[Message], tools: Sequence[Tool]) -> list[Message]
 def _content(content: Any) -> Content:
     if isinstance(content, str):
         return content
-    return cast(Content, [part.model_dump() for part in content])
+    parts = (TextPart(type="text", text=one.refusal) if isinstance(one, RefusalPart) else one for one in content)
+    return cast(Content, [part.model_dump() for part in parts])
 
 
 def _plain(message: AnyMessage) -> Message:
@@ -128,7 +134,7 @@ def _words(content: Any) -> str:
 
 def _call(one: ToolCallIn) -> Call:
     try:
-        arguments = json.loads(one.function.arguments or "{}")
+        arguments = loads(one.function.arguments or "{}")
     except (ValueError, RecursionError):
         arguments = None
     if not isinstance(arguments, dict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag
@@ -45,6 +46,13 @@ class InputText(Form):
     logprobs: list[Any] | None = None
 
 
+class InputRefusal(Form):
+    """Why the model would not answer, in a turn from before."""
+
+    type: Literal["refusal"]
+    refusal: str
+
+
 class InputImage(Form):
     """A picture, in the URL itself."""
 
@@ -53,7 +61,7 @@ class InputImage(Form):
     detail: Literal["auto", "low", "high"] | None = None
 
 
-Part = Annotated[InputText | InputImage, Field(discriminator="type")]
+Part = Annotated[InputText | InputRefusal | InputImage, Field(discriminator="type")]
 
 
 class InputMessage(Form):
@@ -83,7 +91,7 @@ class InputResult(Form):
 
     type: Literal["function_call_output"]
     call_id: Word
-    output: str
+    output: str | Annotated[list[InputText], Field(min_length=1, max_length=MOST_PARTS)]
     id: Word | None = None
     status: Word | None = None
 
@@ -141,7 +149,7 @@ class Reasoning(Form):
 class Obfuscation(Form):
     """Of a stream."""
 
-    include_obfuscation: Bool = Field(False, description="Taken; nothing is padded.")
+    include_obfuscation: Bool | None = Field(None, description="Taken; nothing is padded.")
 
 
 class ResponseForm(Form):
@@ -202,7 +210,9 @@ class ResponseForm(Form):
         form = None if self.text is None else self.text.format
         if form is None or form.type == "text":
             return None
-        return schema_format(form.schema_) if isinstance(form, SchemaText) else {"type": "json_object"}
+        return (
+            schema_format(form.schema_, strict=form.strict) if isinstance(form, SchemaText) else {"type": "json_object"}
+        )
 
     def sampling(self) -> Sampling:
         """How tokens are drawn."""
@@ -226,23 +236,29 @@ def _message(item: InputMessage | InputCall | InputResult) -> AnyMessage:
     if isinstance(item, InputCall):
         return AssistantMessage(role="assistant", tool_calls=[_call(item)])
     if isinstance(item, InputResult):
-        return ToolMessage(role="tool", content=item.output, tool_call_id=item.call_id)
+        output = item.output if isinstance(item.output, str) else [_text(part) for part in item.output]
+        return ToolMessage(role="tool", content=output, tool_call_id=item.call_id)
     if item.role == "user":
         content = item.content if isinstance(item.content, str) else [_part(part) for part in item.content]
         return UserMessage(role="user", content=content)
     said = item.content if isinstance(item.content, str) else _texts(item.content)
     if item.role == "assistant":
-        return AssistantMessage(role="assistant", content=said)
+        return AssistantMessage(role="assistant", content=said if isinstance(said, str) else [*said])
     return SystemMessage(role=item.role, content=said)
 
 
 def _part(part: Part) -> TextPart | ImagePart:
-    if isinstance(part, InputText):
-        return TextPart(type="text", text=part.text)
+    if not isinstance(part, InputImage):
+        return _text(part)
     return ImagePart(type="image_url", image_url=ImageURL(url=part.image_url, detail=part.detail))
 
 
-def _texts(parts: list[Part]) -> list[TextPart]:
-    if not all(isinstance(part, InputText) for part in parts):
+def _text(part: InputText | InputRefusal) -> TextPart:
+    return TextPart(type="text", text=part.text if isinstance(part, InputText) else part.refusal)
+
+
+def _texts(parts: Sequence[Part]) -> list[TextPart]:
+    found = [_text(part) for part in parts if not isinstance(part, InputImage)]
+    if len(found) < len(parts):
         raise BadInput("a picture stands in a message that is not the user's", hint="put it into a user's message")
-    return [TextPart(type="text", text=part.text) for part in parts if isinstance(part, InputText)]
+    return found

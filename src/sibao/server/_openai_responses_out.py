@@ -108,6 +108,7 @@ def begun(model: str, form: ResponseForm) -> ResponseOut:
         id=new_id("resp_"), created_at=now(), status="in_progress", instructions=form.instructions,
         max_output_tokens=form.max_output_tokens, metadata=form.metadata or {}, model=model, output=[],
         temperature=how.temperature, top_p=how.top_p, text=text, user=form.user,
+        parallel_tool_calls=bool(form.parallel_tool_calls),
         tool_choice=chosen if isinstance(chosen, str) else chosen.model_dump(),
         tools=[tool.model_dump(**plain) | {"strict": bool(tool.strict)} for tool in form.tools or ()],
     )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from sibao.core.types import Completion, Delta
+from sibao.core.types import Completion, Delta, TokenLogprob
 from sibao.server._openai_ask import new_id
 from sibao.server._openai_chat_out import logprobs_of
 from sibao.server._openai_prompt import Calling
@@ -22,7 +22,7 @@ from sibao.server._openai_responses_out import (
     message,
 )
 from sibao.server._sse import Pieces, quoted
-from sibao.server._tools import Sieve, read_calls
+from sibao.server._tools import Call, Sieve
 
 
 class Script:
@@ -30,7 +30,7 @@ class Script:
 
     def __init__(self, response: ResponseOut, may: Calling, *, logprobs: bool) -> None:
         self.response, self._may, self._logprobs = response, may, logprobs
-        self._number, self._told = 0, 0
+        self._number, self._told, self._scores = 0, 0, list[TokenLogprob]()
         self._sieve = Sieve() if may.tools else None
         self._id, self._text, self._open = new_id("msg_"), "", False
 
@@ -42,8 +42,12 @@ class Script:
         async for delta in deltas:
             completion = delta.completion
             text = delta.text if self._sieve is None else self._sieve.push(delta.text)
-            if text or (self._logprobs and delta.logprobs and self._open):
-                for event in self._said(text, delta):
+            if self._logprobs:
+                tokens = delta.logprobs if completion is None else completion.logprobs[self._told :]
+                self._told += len(tokens)
+                self._scores += tokens
+            if text or (self._scores and self._open):
+                for event in self._said(text):
                     yield event
         if completion is not None:
             for event in self._last(completion):
@@ -63,15 +67,12 @@ class Script:
         self._number += 1
         return self._number - 1
 
-    def _said(self, text: str, delta: Delta | None = None) -> list[bytes]:
-        """Words, and before the first ones that a message begins."""
+    def _said(self, text: str) -> list[bytes]:
+        """Words with the scores that were not told yet, and before the first ones that a message begins."""
         out = [] if self._open else self._begin()
-        scores = b"[]"
-        if self._logprobs and delta is not None:
-            tokens = delta.logprobs if delta.completion is None else delta.completion.logprobs[self._told :]
-            self._told += len(tokens)
-            found = logprobs_of(tokens).content or []
-            scores = b"[" + b",".join(one.model_dump_json().encode() for one in found) + b"]"
+        found = logprobs_of(self._scores).content or []
+        scores = b"[" + b",".join(one.model_dump_json().encode() for one in found) + b"]"
+        self._scores = []
         self._text += text
         head = self._head + b'"logprobs":' + scores + b',"delta":'
         return [*out, head + quoted(text) + b',"sequence_number":%d}\n\n' % self._next()]
@@ -88,8 +89,8 @@ class Script:
         ]
 
     def _last(self, completion: Completion) -> list[bytes]:
-        held, calls = ("", []) if self._sieve is None else read_calls(self._sieve.held, self._may.tools)
-        out = self._said(held) if held or not (self._open or calls) else []
+        held, calls = ("", list[Call]()) if self._sieve is None else self._may.read(self._sieve.held)
+        out = self._said(held) if held or not (self._open or calls or self._may.must) else []
         items: list[OutputMessage | OutputCall] = []
         if self._open:
             said = message(self._text, completion)

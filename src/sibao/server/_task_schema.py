@@ -49,7 +49,7 @@ class Options(Taken):
     """The model, and how its tokens are drawn. Left out: as the task likes it."""
 
     model: str | None = Field(None, max_length=4096, description="One of `/v1/models`; null: the first.")
-    stream: bool = Field(False, description="Events: pieces of the text, progress, and the result at the end.")
+    stream: bool | None = Field(None, description="Events: pieces of the text, progress, and the result at the end.")
     max_tokens: int | None = Field(None, ge=1, lt=2**31, description="Most new tokens of one call of the model.")
     temperature: float | None = Field(None, ge=0, le=10, description="0: the likeliest token each time.")
     top_k: int | None = Field(None, ge=0, lt=2**31)
@@ -160,12 +160,12 @@ class GenerateBody(GenerateRow, Options):
     """`generate`."""
 
     response_format: dict[str, Any] | None = Field(None, description="As OpenAI's; also regex, grammar and choice.")
-    raw: bool = Field(False, description="Go on from the text as it stands, without the chat template.")
+    raw: bool | None = Field(None, description="Go on from the text as it stands, without the chat template.")
     inputs: list[Annotated[GenerateRow | str, Alone]] | None = _INPUTS
 
     def sampling(self) -> dict[str, Any]:
         """What ``workflows.jobs.job`` takes."""
-        return super().sampling() | {"raw": self.raw, "response_format": self.response_format}
+        return super().sampling() | {"raw": bool(self.raw), "response_format": self.response_format}
 
 
 class TranslateBody(TranslateRow, Options):

@@ -7,16 +7,21 @@ between ``<tool_call>`` and ``</tool_call>``. Where a call is asked for, a schem
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from sibao.core.errors import BadInput
 from sibao.core.types import Language
+from sibao.server._json_schema import closed, moved
 
 OPEN, CLOSE, MARK = "<tool_call>", "</tool_call>", "[TOOL_CALLS]"
 _FENCE = re.compile(r"\s*```(?:json)?\s*(.*?)\s*```\s*", re.DOTALL)
 _BLOCK = re.compile(rf"{OPEN}\s*(.*?)\s*(?:{CLOSE}|\Z)", re.DOTALL)
+_BEGUN = re.compile(r'\s*\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"arguments"\s*:\s*(.*)', re.DOTALL)
+_ARGUMENTS = "/properties/arguments"
 _WORDS: dict[Language, tuple[str, str]] = {
     "en": (
         "Functions you can call, with the JSON schemas of their arguments:\n{tools}\n",
@@ -45,15 +50,31 @@ class Tool:
 
 @dataclass(frozen=True)
 class Call:
-    """A function's name and its arguments."""
+    """A function's name and its arguments. ``begun``: their text as far as it goes, where the answer was cut off in them."""
 
     name: str
     arguments: dict[str, Any]
+    begun: str | None = None
 
     @property
     def text(self) -> str:
         """The arguments as JSON."""
-        return json.dumps(self.arguments, ensure_ascii=False)
+        return json.dumps(self.arguments, ensure_ascii=False) if self.begun is None else self.begun
+
+
+def tool(name: str, description: str, parameters: dict[str, Any] | None) -> Tool:
+    """A function as a client describes it.
+
+    Raises:
+        BadInput: its arguments are to be something else than an object.
+    """
+    schema = {"type": "object", "properties": {}} | (parameters or {})
+    if schema["type"] != "object":
+        raise BadInput(
+            f"the parameters of {name!r} have the type {str(schema['type'])[:80]!r}, wanted 'object'",
+            hint="describe each argument as one of its properties",
+        )
+    return Tool(name, description, schema)
 
 
 def instruction(tools: Sequence[Tool], language: Language) -> str:
@@ -65,34 +86,42 @@ def instruction(tools: Sequence[Tool], language: Language) -> str:
 
 def call_format(tools: Sequence[Tool]) -> dict[str, Any]:
     """The ``response_format`` that leaves nothing but a call of one of these."""
+    several = len(tools) > 1
     calls = [
         {
             "type": "object",
-            "properties": {"name": {"const": tool.name}, "arguments": _closed(tool.parameters)},
+            "properties": {
+                "name": {"const": tool.name},
+                "arguments": moved(closed(tool.parameters), f"/anyOf/{n}{_ARGUMENTS}" if several else _ARGUMENTS),
+            },
             "required": ["name", "arguments"],
             "additionalProperties": False,
         }
-        for tool in tools
+        for n, tool in enumerate(tools)
     ]
-    schema = calls[0] if len(calls) == 1 else {"anyOf": calls}
-    return {"type": "json_schema", "json_schema": {"schema": schema}}
+    return {"type": "json_schema", "json_schema": {"schema": {"anyOf": calls} if several else calls[0]}}
 
 
-def _closed(schema: dict[str, Any]) -> dict[str, Any]:
-    """Arguments that are not named are not made up."""
-    return {"additionalProperties": False} | schema if "properties" in schema else schema
-
-
-def read_calls(text: str, tools: Sequence[Tool]) -> tuple[str, list[Call]]:
+def read_calls(text: str, tools: Sequence[Tool], *, must: bool = False) -> tuple[str, list[Call]]:
     """The words before the calls, and the calls: marked ones, or a text that is nothing but a call or a list of calls (as
-    Llama and Mistral write them). A call of a function that nobody named, or with broken JSON, stays text."""
+    Llama and Mistral write them). A call of a function that nobody named, or with broken JSON, stays text.
+
+    Args:
+        must: the text was held to ``call_format``: it is a call, or the beginning of one that was cut off.
+    """
     names = {tool.name for tool in tools}
     blocks = _BLOCK.findall(text)
     found = [call for block in blocks or [_bare(text)] for call in _calls(block, names)]
     calls = [call for call in found if call is not None]
     if not calls or len(calls) != len(found):
-        return text, []
+        return ("", _begun(text)) if must else (text, [])
     return (text.partition(OPEN)[0].strip() if blocks else ""), calls
+
+
+def _begun(text: str) -> list[Call]:
+    """A call that was cut off, if its function's name is there."""
+    found = _BEGUN.fullmatch(text)
+    return [Call(json.loads(found[1]), {}, found[2])] if found else []
 
 
 def _bare(text: str) -> str:
@@ -103,7 +132,7 @@ def _bare(text: str) -> str:
 
 def _calls(text: str, names: set[str]) -> list[Call | None]:
     try:
-        found = json.loads(text)
+        found = loads(text)
     except (ValueError, RecursionError):
         return [None]
     return [_call(one, names) for one in (found if isinstance(found, list) else [found])]
@@ -114,6 +143,27 @@ def _call(found: Any, names: set[str]) -> Call | None:
         return None
     arguments = found.get("arguments", found.get("parameters", {}))
     return Call(found["name"], arguments) if isinstance(arguments, dict) else None
+
+
+def loads(text: str) -> Any:
+    """What some JSON says that a model wrote, or a client within a text. Halves of surrogate pairs, which no text can hold,
+    become U+FFFD.
+
+    Raises:
+        ValueError: it is none, or has a number that JSON cannot write again.
+    """
+    said = json.loads(text, parse_constant=_number, parse_float=_number)
+    if "\\u" not in text:
+        return said
+    shown = json.dumps(said, ensure_ascii=False)
+    return json.loads(shown.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:80]} is no number of JSON")
+    return number
 
 
 def call_text(call: Call) -> str:

@@ -47,10 +47,14 @@ def create_app(options: ServeOptions) -> FastAPI:
         guard = [] if name in OPEN else [Depends(with_key)]
         app.include_router(importlib.import_module(f"sibao.server.{name}").router, dependencies=guard)
     page.install(app)
-    app.add_middleware(Limits, options=options)
+    app.add_middleware(Limits, service=service)
     if options.origins:
         app.add_middleware(
-            CORSMiddleware, allow_origins=list(options.origins), allow_methods=["*"], allow_headers=["*"]
+            CORSMiddleware,
+            allow_origins=list(options.origins),
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=["x-request-id", "retry-after"],
         )
     app.add_middleware(Watch, service=service)
     return app

@@ -25,7 +25,9 @@ class Counters:
         self.tokens = Counter(
             "sibao_tokens", "Tokens by kind: prompt, cached (of the prompt), completion.", ["model", "kind"], **own
         )
-        self.running = Gauge("sibao_requests_running", "Requests that wait or run.", **own)
+        self.at_work = 0  # requests that wait or run
+        running = Gauge("sibao_requests_running", "Requests that wait or run.", **own)
+        running.set_function(lambda: self.at_work)
         self.loaded = Gauge("sibao_models_loaded", "Models in memory.", **own)
         self.held = Gauge("sibao_cache_blocks_held", "Blocks of the cache that requests hold now.", ["model"], **own)
 

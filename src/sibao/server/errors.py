@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sibao.core.errors import (
     BadInput,
@@ -21,6 +22,7 @@ from sibao.core.errors import (
     SibaoError,
     UnknownName,
 )
+from sibao.server._faults import first_fault
 
 log = logging.getLogger("sibao.server")
 GEMINI = {
@@ -31,6 +33,9 @@ GEMINI = {
 OPENAI = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
 VERBS = (":generateContent", ":streamGenerateContent", ":countTokens", ":embedContent", ":batchEmbedContents")
 """What stands behind a model's name in what Gemini's clients post."""
+VALUES = ("form", "style of", "response_format", "option", "task")
+"""How the kinds of names begin that only fields of a body have; one that is not known is a wrong value there, not a thing that
+is missing."""
 SECONDS = 1
 """What a client is asked to wait where nothing better is known."""
 
@@ -43,7 +48,7 @@ def status_of(error: SibaoError) -> int:
         return 429
     if isinstance(error, ProviderError):
         return error.status if error.status in (400, 404, 429) else 502
-    if isinstance(error, UnknownName):
+    if isinstance(error, UnknownName) and not error.kind.startswith(VALUES):
         return 404
     if isinstance(error, BadInput | ContextOverflow):
         return 400
@@ -98,9 +103,12 @@ def told(error: SibaoError, form: str) -> tuple[int, dict[str, Any]]:
     return status, body(form, status, error.message, hint=error.hint, kind=kind, code=code_of(error))
 
 
-def answer(request: Request, status: int, content: Mapping[str, Any], seconds: float | None = None) -> JSONResponse:
+def answer(
+    request: Request, status: int, content: Mapping[str, Any], seconds: float | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:  # fmt: skip
     """The response of a failure. ``Retry-After`` goes with 429 and 503."""
-    headers = {}
+    headers = dict(headers or {})
     if status in (429, 503):
         headers["Retry-After"] = str(max(1, round(seconds or SECONDS)))
     if status == 401:
@@ -123,30 +131,47 @@ def install(app: FastAPI) -> None:
         if not isinstance(error, HTTPException):
             raise error
         message = str(error.detail) if error.status_code != 404 else f"there is nothing at {path_of(request)}"
-        return answer(request, error.status_code, body(protocol(request), error.status_code, message))
+        content = body(protocol(request), error.status_code, message)
+        return answer(request, error.status_code, content, headers=error.headers)
 
     async def of_fields(request: Request, error: Exception) -> JSONResponse:
         if not isinstance(error, RequestValidationError):
             raise error
-        message, param = _first(error)
+        sent = request.headers.get("content-type", "")
+        if isinstance(error.body, bytes) and "json" not in sent:
+            said = f"the body is {sent[:80] or 'of no content type'}, wanted application/json"
+            return answer(request, 415, body(protocol(request), 415, said, kind="BadInput"))
+        message, param = first_fault(error.errors(), error.body)
         return answer(request, 400, body(protocol(request), 400, message, param=param, kind="BadInput"))
-
-    async def of_program(request: Request, error: Exception) -> JSONResponse:
-        log.exception("%s %s failed", request.method, path_of(request), exc_info=error)
-        return answer(request, 500, body(protocol(request), 500, "the server failed; its log says why", kind="Error"))
 
     app.add_exception_handler(SibaoError, of_ours)
     app.add_exception_handler(HTTPException, of_http)
     app.add_exception_handler(RequestValidationError, of_fields)
-    app.add_exception_handler(Exception, of_program)
+    app.add_middleware(Faults)
 
 
-def _first(error: RequestValidationError) -> tuple[str, str]:
-    """What is wrong with the field that is wrong deepest down (of the forms that a value may have, the one that was meant);
-    never the value, which may be megabytes."""
-    found = error.errors()
-    first: Any = max(found, key=lambda one: len(one["loc"])) if found else {"loc": (), "msg": "not valid"}
-    named = [str(part)[:80] for part in first["loc"] if part not in ("body", "query", "path")]
-    where = ".".join(part for part in named if "[" not in part)  # without pydantic's names of unions and lists
-    said = str(first["msg"])[:300]
-    return (f"{where}: {said}" if where else f"the body is not valid: {said}"), where
+class Faults:
+    """Answers faults of the program within all other middleware, so that such an answer has what every other one has. After
+    the first byte of an answer nothing but cutting it off is left."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        begun = False
+
+        async def sending(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, sending)
+        except Exception as error:
+            if begun or scope["type"] != "http":
+                raise
+            request = Request(scope)
+            log.exception("%s %s failed", request.method, path_of(request), exc_info=error)
+            content = body(protocol(request), 500, "the server failed; its log says why", kind="Error")
+            await answer(request, 500, content)(scope, receive, send)

@@ -63,10 +63,10 @@ for place in PLACES:
 
 
 def _parts(text: str, asked: Asked) -> list[dict[str, Any]]:
-    """What is said: words, and calls where functions were named."""
-    said, calls = read_calls(text, asked.tools) if asked.tools else (text, [])
-    called = [{"functionCall": {"name": call.name, "args": call.arguments}} for call in calls]
-    return [*([{"text": said}] if said or not called else []), *called]
+    """What is said: words, and calls where functions were named. One that was cut off is left out: its arguments are none."""
+    said, calls = read_calls(text, asked.tools, must=asked.must_call) if asked.tools else (text, [])
+    called = [{"functionCall": {"name": call.name, "args": call.arguments}} for call in calls if call.begun is None]
+    return [*([{"text": said}] if said or not (called or asked.must_call) else []), *called]
 
 
 class _Wire:

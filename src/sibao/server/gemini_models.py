@@ -13,6 +13,7 @@ from sibao.server.service import TheService
 router = APIRouter(tags=["gemini"])
 
 
+@router.get("/v1beta/models/", include_in_schema=False, response_model=ModelsPage, **SHOWN)
 @router.get("/v1beta/models", summary="List the models", response_model=ModelsPage, **SHOWN)
 async def models(
     service: TheService,

@@ -12,8 +12,7 @@ from fastapi import APIRouter, Request
 
 from sibao.core.errors import BadInput
 from sibao.core.types import Usage, words
-from sibao.providers.local import is_tokens
-from sibao.server._gemini_read import messages, read
+from sibao.server._gemini_read import messages, turns_of
 from sibao.server._gemini_schema import BatchEmbedAsk, CountAsk, EmbedAsk
 from sibao.server._gemini_told import SHOWN, BatchEmbedOut, CountOut, EmbedOut
 from sibao.server._gemini_wire import served_name
@@ -53,8 +52,7 @@ def _count(body: CountAsk, model: Any) -> int:
     whole = body.generate_content_request
     if (whole is None) == (not body.contents):
         raise BadInput("wanted either contents or generateContentRequest")
-    prompt = messages(body.contents) if whole is None else read(whole, model).prompt
-    return len(prompt) if is_tokens(prompt) else int(model.count(prompt))
+    return int(model.count(messages(body.contents) if whole is None else turns_of(whole)))
 
 
 async def _vectors(turn: Turn, asked: Sequence[EmbedAsk]) -> list[dict[str, Any]]:

@@ -122,15 +122,25 @@ class Hall:
         Raises:
             UnknownName: it is not served.
         """
-        name = name or self.default
+        name = self.default if name is None else name
         if name in self.entries:
             return self.entries[name]
         if not self.options.any_model:
             raise UnknownName("model", name[:200], self.entries)
         try:
-            return Entry.read(name)
-        except (OSError, ValueError):  # longer than names of files may be, or with bytes that none has
-            raise UnknownName("model", name[:200], self.entries) from None
+            entry = Entry.read(name)
+            if (local := local_name(entry.base)) is not None:
+                resolve(local)
+        except (
+            OSError,
+            ValueError,
+            SibaoError,
+        ) as error:  # longer than names of files may be, or with bytes that none has
+            unknown = UnknownName("model", name[:200], self.entries)
+            if isinstance(error, SibaoError):
+                unknown.hint = error.message
+            raise unknown from None
+        return entry
 
     def context(self, entry: Entry) -> int | None:
         """Tokens that a loaded model holds; None where that is not known, or not yet."""

@@ -13,17 +13,21 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sibao.core.errors import Refused
 from sibao.server._json_body import fault
 from sibao.server.errors import answer, path_of, protocol, told
-from sibao.server.options import LOOPBACK, ServeOptions
+from sibao.server.options import LOOPBACK
+from sibao.server.service import Service
 
 BODY_SECONDS = 30.0
 """A client that takes longer to send what it asks is sent away."""
+WATCHED = ("/health", "/ready", "/metrics")
+"""What is still answered while the server drains."""
 
 
 class Limits:
-    """Refuses what is too large, too slow, too deep, or meant for another host (DNS rebinding)."""
+    """Refuses what is too large, too slow, too deep, or meant for another host (DNS rebinding), and all that is new while the
+    server drains."""
 
-    def __init__(self, app: ASGIApp, options: ServeOptions) -> None:
-        self.app, self.options = app, options
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        self.app, self.service, self.options = app, service, service.options
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -33,11 +37,15 @@ class Limits:
         request = Request(scope)
         try:
             self._check_host(request)
+            if self.service.draining and path_of(request) not in WATCHED:
+                raise Refused(503, "the server is ending", hint="ask another one, or this one in a minute", seconds=30)
             body = await self._body(request, receive)
         except Refused as error:
             status, content = told(error, protocol(request))
             await answer(request, status, content, error.seconds)(scope, receive, send)
             return
+        if scope["method"] == "HEAD" and not path_of(request).startswith("/api/"):
+            scope = {**scope, "method": "GET"}  # the same head; nothing of the body is sent
         await self.app(scope, _replayed(body, receive), send)
 
     def _check_host(self, request: Request) -> None:
@@ -62,6 +70,8 @@ class Limits:
                 body = await _read(receive, most)
         except TimeoutError:
             raise Refused(408, "the body did not come in time") from None
+        if (coded := request.headers.get("content-encoding", "identity").lower()) not in ("identity", ""):
+            raise Refused(415, f"the body is compressed ({coded[:80]}), which is not taken", hint="send it as it is")
         if "json" in request.headers.get("content-type", "json") and (why := fault(body)):
             raise Refused(400, why)
         return body

@@ -17,7 +17,6 @@ from sibao.server._openai_form import ERRORS, UsageOut, finish_of
 from sibao.server._openai_messages_form import tools_of
 from sibao.server._openai_prompt import Calling, calling, prompt_of
 from sibao.server._sse import described, events
-from sibao.server._tools import read_calls
 from sibao.server.desk import Asked
 from sibao.server.service import TheService
 
@@ -35,7 +34,7 @@ async def chat(form: ChatForm, request: Request, service: TheService) -> ChatOut
         prompt, first = await turn.in_thread(_prepared, turn.guest.model, form, may, first)
         asked = [(prompt, form.options(first.max_tokens, sampling, shape)) for sampling in wanted]
         if form.stream:
-            usage = form.stream_options is not None and form.stream_options.include_usage
+            usage = form.stream_options is not None and bool(form.stream_options.include_usage)
             chunks = Chunks(turn.model, may, logprobs=form.wanted_logprobs is not None, usage=usage)
             return events(turn, chunks.of(await streams(turn, asked), form.n or 1))
         return _answer(turn.model, await complete(turn, asked), may)
@@ -54,12 +53,12 @@ def _answer(model: str, completions: list[Completion], may: Calling) -> ChatOut:
 
 
 def _choice(number: int, completion: Completion, may: Calling) -> ChatChoice:
-    text, calls = read_calls(completion.text, may.tools) if may.tools else (completion.text, [])
-    message = AnswerMessage(content=None if calls and not text else text)
+    text, calls = may.read(completion.text)
+    message = AnswerMessage(content=None if (calls or may.must) and not text else text)
     if calls:
         message.tool_calls = [
             ToolCallOut(id=new_id("call_"), function=CalledOut(name=call.name, arguments=call.text)) for call in calls
         ]
     scores = logprobs_of(completion.logprobs) if completion.logprobs else None
-    reason = "tool_calls" if calls else finish_of(completion.finish_reason)
+    reason = finish_of(completion.finish_reason, called=any(call.begun is None for call in calls))
     return ChatChoice(index=number, message=message, logprobs=scores, finish_reason=reason)

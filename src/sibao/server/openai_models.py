@@ -35,6 +35,9 @@ class ModelsOut(Told):
 
 
 @router.get(
+    "/models/", include_in_schema=False, response_model=ModelsOut | ModelsPage, response_model_exclude_unset=True
+)
+@router.get(
     "/models", summary="List the models", responses=ERRORS, response_model=ModelsOut | ModelsPage,
     response_model_exclude_unset=True,
 )  # fmt: skip

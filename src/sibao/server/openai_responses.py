@@ -16,7 +16,6 @@ from sibao.server._openai_responses_form import ResponseForm
 from sibao.server._openai_responses_out import ResponseOut, begun, call, finished, message
 from sibao.server._openai_responses_stream import Script
 from sibao.server._sse import described, events
-from sibao.server._tools import read_calls
 from sibao.server.desk import Asked
 from sibao.server.service import TheService
 
@@ -45,6 +44,6 @@ def _prepared(model: Any, form: ResponseForm, may: Calling, options: GenerateOpt
 
 
 def _answer(response: ResponseOut, completion: Completion, may: Calling) -> ResponseOut:
-    text, calls = read_calls(completion.text, may.tools) if may.tools else (completion.text, [])
-    said = [message(text, completion)] if text or not calls else []
+    text, calls = may.read(completion.text)
+    said = [message(text, completion)] if text or not (calls or may.must) else []
     return finished(response, completion, [*said, *map(call, calls)])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import socket
+import time
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
 
 import uvicorn
 
@@ -14,6 +14,7 @@ from sibao.core.errors import BadInput
 from sibao.server._protocol import BoundedProtocol
 from sibao.server.app import create_app
 from sibao.server.options import ServeOptions
+from sibao.server.service import Service
 
 LAST_WORDS = 5
 """Seconds for writing the answers, or the refusals, of requests that took all their time."""
@@ -21,15 +22,24 @@ CONNECTIONS = 2048
 
 
 class Server(uvicorn.Server):
-    """Says that it drains before it does."""
+    """Listens while it drains, so that who comes is told to go elsewhere."""
 
-    def __init__(self, config: uvicorn.Config, service: Any) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
         super().__init__(config)
         self._service = service
+        self._late = math.inf
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second: whether it ends. uvicorn would close the door at once."""
+        ends = await super().on_tick(counter)
+        patient = not self.force_exit and time.monotonic() < self._late
+        return ends and not (patient and self._service.counters.at_work)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal to end: nothing new is taken, what runs is finished."""
-        self._service.draining = True
+        if not self._service.draining:
+            self._service.draining = True
+            self._late = time.monotonic() + (self.config.timeout_graceful_shutdown or 0)
         super().handle_exit(sig, frame)
         self._captured_signals.clear()  # uvicorn would raise them again at the end, and the process would not exit with 0
 

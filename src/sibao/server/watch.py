@@ -38,11 +38,11 @@ class Watch:
             await send(message)
 
         counters = self.service.counters
-        counters.running.inc()
+        counters.at_work += 1
         try:
             await self.app(scope, receive, sending)
         finally:
-            counters.running.dec()
+            counters.at_work -= 1
             seconds = time.perf_counter() - begun
             route = getattr(scope.get("route"), "path", "other")
             counters.requests.labels(route, str(status)).inc()
