@@ -1,13 +1,17 @@
 """Every way to go wrong ends in one clear message, or one JSON object, and the right exit code."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.cli.conftest import Run
 
 from sibao.cli import schema
 from sibao.cli._failures import wants_json
+from sibao.cli._show import failure
 from sibao.cli.main import FILES, command_of
+from sibao.core.paths import atomic_path
 
 
 @pytest.mark.parametrize(
@@ -84,3 +88,40 @@ def test_without_arguments_the_help_is_shown(run: Run) -> None:
     done = run()
     assert done.exit_code == 0 and "translate" in done.stdout
     assert run("--version").stdout.startswith("sibao 0.")
+
+
+@pytest.mark.parametrize(
+    ("flags", "wanted"),
+    [
+        (["--timeout", "nan"], "--timeout"),
+        (["--timeout", "inf"], "--timeout"),
+        (["--memory", "nan"], "--memory"),
+        (["--memory", "0"], "--memory"),
+        (["--requests-per-minute", "60"], "--new-key"),
+        (["--keys", "k.toml", "--new-key", "a", "--requests-per-minute", "-3"], "--requests-per-minute"),
+        (["--keys", "k.toml", "--new-key", ""], "no name of a key"),
+        (["--model", "mimi"], "no model named 'mimi'"),
+        (["--model", ""], "no model's name"),
+        (["--audit", "nowhere/a.jsonl"], "cannot be written"),
+    ],
+)
+def test_what_cannot_be_served_is_told_before_it_listens(run: Run, flags: list[str], wanted: str) -> None:
+    done = run("serve", "--port", "0", *flags)
+    assert done.exit_code == 2 and wanted in done.stderr and done.stdout == "", done.stderr
+
+
+def test_places_that_cannot_be_written_are_the_users_to_mend(run: Run, tmp_path: Path) -> None:
+    done = run("serve", "--keys", str(tmp_path), "--new-key", "laptop")
+    assert done.exit_code == 2 and f"{tmp_path}: Is a directory" in done.stderr
+    with pytest.raises(OSError) as told, atomic_path(tmp_path / ("a" * 300)):
+        pass
+    assert told.value.filename == str(tmp_path / ("a" * 300))
+
+
+def test_colours_are_for_terminals_that_want_them(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    failure("x", "y")
+    assert "\033[31m" in capsys.readouterr().err
+    monkeypatch.setenv("NO_COLOR", "1")
+    failure("x", "y")
+    assert capsys.readouterr().err == "error: x\nhint: y\n"

@@ -1,6 +1,7 @@
 """The command line as a real process: locale, pipes, signals, and what it loads."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from typing import Any
 
 import pytest
 from tests.cli.conftest import Run, command, environment
+
+from sibao.cli._failures import interrupted
 
 LOADED = """
 import sys
@@ -113,3 +116,21 @@ def test_the_importing_program_stays_light() -> None:
     code = "import sibao, sys; print(sorted(n for n in sys.modules if n.startswith(('sibao.', 'torch', 'typer'))))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment(), timeout=60)
     assert done.stdout.strip() == "[]"
+
+
+def test_control_c_in_an_import_ends_at_once(tmp_path: Path) -> None:
+    """A package that catches everything while it is imported does not keep the process alive."""
+    (tmp_path / "stubborn.py").write_text(
+        "import os, signal, time\ntry:\n    os.kill(os.getpid(), signal.SIGINT)\n    time.sleep(9)\n"
+        "except BaseException:\n    pass\n"
+    )
+    code = (
+        "import signal; from sibao.cli._failures import interrupted; signal.signal(signal.SIGINT, interrupted)\n"
+        "{}import stubborn\nprint('went on')"
+    )
+    for text in (code.format(""), code.format("try:\n    raise ValueError\nexcept ValueError:\n    ")):
+        env = environment(PYTHONPATH=f"{tmp_path}{os.pathsep}{environment()['PYTHONPATH']}")
+        done = subprocess.run([sys.executable, "-c", text], capture_output=True, env=env, timeout=60, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"\n")
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(2, None)

@@ -7,9 +7,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.serving import Served, serving
 
+from sibao.core.errors import BadInput
 from sibao.server._audit import LONGEST, MOST, note
+from sibao.server.app import create_app
+from sibao.server.options import ServeOptions
 
 HELLO = "你好，𠮷田先生👍"
 
@@ -71,3 +75,10 @@ def test_long_texts_and_many_are_cut() -> None:
         note(audit, None, "墨" * (LONGEST + 5), "👍" * LONGEST)
     assert audit["texts"] == [{"prompt": "墨" * LONGEST + "… (5 more)", "answer": "👍" * LONGEST}] * MOST
     assert audit["texts_left_out"] == 3
+
+
+def test_only_its_owner_reads_the_audit_log(tmp_path: Path) -> None:
+    create_app(ServeOptions(("echo=mock:echo",), audit=tmp_path / "audit.jsonl"))
+    assert (tmp_path / "audit.jsonl").stat().st_mode & 0o777 == 0o600
+    with pytest.raises(BadInput, match="cannot be written"):
+        create_app(ServeOptions(("echo=mock:echo",), audit=tmp_path))

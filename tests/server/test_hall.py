@@ -121,7 +121,12 @@ def test_answers_of_an_adapter_are_not_scored_by_the_model_alone(qwen_folder: Pa
 @pytest.mark.parametrize("name", ["nope/none", "../../etc", "mini ", "/etc/passwd", "a" * 5000, "mini\0"])
 def test_an_unknown_model_is_unknown_where_any_may_be_asked(name: str) -> None:
     hall = Hall(ServeOptions(("echo=mock:echo",), any_model=True))
+
+    async def visit() -> None:
+        async with hall.visit(name):
+            pass
+
     with pytest.raises(UnknownName) as told:
-        hall.find(name)
+        asyncio.run(visit())
     assert told.value.kind == "model"
     assert hall.find("mini").base == "mini" and hall.find(None).id == "echo"

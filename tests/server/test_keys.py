@@ -18,7 +18,7 @@ from tests.serving import Served, serving
 
 from sibao.core import config
 from sibao.core.errors import BadInput, ConfigError, Refused
-from sibao.server.keys import Caller, Keys, new_key
+from sibao.server.keys import Caller, Keys, new_key, read
 from sibao.store import database
 
 ECHO = ("--model", "echo=mock:echo")
@@ -271,3 +271,14 @@ def until(what: Callable[[], bool]) -> None:
     while not what():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.02)
+
+
+def test_names_of_keys_may_be_chinese(tmp_path: Path) -> None:
+    file = tmp_path / "keys.toml"
+    keys = {name: new_key(file, name) for name in ("laptop", "手机", "a-b_9")}
+    for name, key in keys.items():
+        assert Keys(file).caller(key).name == name
+    for name in ("", "a b", "a.b", "x" * 65, 'a"]', "a\n"):
+        with pytest.raises(BadInput):
+            new_key(file, name)
+    assert set(read(file)) == set(keys)

@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from types import FrameType
 from typing import Any
 
 import typer
@@ -18,7 +19,26 @@ from sibao.core.errors import BadInput, SibaoError, UnknownName
 
 UsageError = typer.BadParameter.__bases__[0]  # typer brings its own click, or uses the package: this is right for both
 INTERRUPTED, BROKEN_PIPE = 130, 141  # 128 + the signal, as shells count
+PLACES = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG)
+"""What a user mends by naming another file or folder."""
+FULL = os.strerror(errno.ENOSPC)
+"""As libraries say it that write files by themselves (safetensors)."""
 DEBUG = "see the traceback with: SIBAO_DEBUG=1 sibao ..."
+
+
+def interrupted(_: int, frame: FrameType | None) -> None:
+    """Ctrl-C. In the middle of an import the process ends at once: some packages catch what is raised there and go on, and half
+    a module would be a fault later on. Nothing is lost, files are written whole or not at all.
+
+    Raises:
+        KeyboardInterrupt: anywhere else.
+    """
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            os.write(2, b"\n")
+            os._exit(INTERRUPTED)
+        frame = frame.f_back
+    raise KeyboardInterrupt
 
 
 def report(error: BaseException, args: Sequence[str], command: str) -> int:
@@ -59,11 +79,15 @@ def _forget_stdout() -> None:
 def _internal(error: BaseException) -> SibaoError:
     if isinstance(error, MemoryError):
         return SibaoError("out of memory", hint="use a smaller model, a shorter text or less at once")
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+    if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or FULL in str(error):
         _forget_stdout()
-        return SibaoError(f"{error.filename or 'the output'}: no space left", hint="make room on the disk")
+        return SibaoError(
+            f"{getattr(error, 'filename', '') or 'the output'}: no space left", hint="make room on the disk"
+        )
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
+        if error.errno in PLACES:
+            return BadInput(f"{where}{error.strerror}", hint="name a place that this user may read and write")
         return SibaoError(f"{where}{error.strerror}", hint=DEBUG)
     kind = type(error).__name__
     return SibaoError(f"internal error: {kind}: {error}".rstrip(": "), hint=f"this is a fault of Sibao; {DEBUG}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from typing import Any
 
@@ -51,7 +52,8 @@ def render(thing: Any) -> None:
 
 def failure(message: str, hint: str) -> None:
     """An error for people: red on a terminal, plain elsewhere."""
-    red, grey, end = ("\033[31m", "\033[2m", "\033[0m") if sys.stderr.isatty() else ("", "", "")
+    coloured = sys.stderr.isatty() and not os.environ.get("NO_COLOR")  # https://no-color.org
+    red, grey, end = ("\033[31m", "\033[2m", "\033[0m") if coloured else ("", "", "")
     note(f"{red}error: {message}{end}")
     if hint:
         note(f"{grey}hint:{end} {hint}")

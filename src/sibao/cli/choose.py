@@ -20,7 +20,7 @@ app = new_group()
     epilog=example(
         "sibao choose --task generate --data test.jsonl --model mini --model mini+ADAPTER",
         "sibao choose --data pairs.jsonl --model mini --model mini --precision auto --precision int8 --html choice.html",
-        "sibao choose --data pairs.jsonl --model mini --model openai:gpt-6-luna --max-cost 0.5 --budget 0.1 --language zh",
+        "sibao choose --data pairs.jsonl --model mini --model openai:gpt-6-luna --max-cost 0.5 --budget 0.1",
         "sibao choose --need '把英文邮件翻译成中文' --offline --licence commercial",
         "sibao choose --list",
         "sibao choose --import model_prices_and_context_window.json --read 2026-11-28",

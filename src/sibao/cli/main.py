@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -11,7 +12,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from sibao import __version__
-from sibao.cli._failures import report
+from sibao.cli._failures import interrupted, report
 from sibao.cli._flags import Group
 
 FILES = {
@@ -92,6 +93,8 @@ def _sibao(
 
 def main() -> NoReturn:
     """The entry point of the command ``sibao``."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, interrupted)
     command: Any = typer.main.get_command(app)
     command.main()
     raise SystemExit

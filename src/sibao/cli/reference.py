@@ -9,7 +9,7 @@ import inspect
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import typer
 
@@ -130,18 +130,22 @@ def _row(parameter: Any, kind: Any) -> str:
     shown = "" if default in (None, False, "", []) else f"`{default}`".replace("True", "yes")
     cells = (
         names,
-        "" if kind is bool else _value(kind),
+        "" if kind is bool else _value(kind, parameter.metavar if parameter.param_type_name == "option" else None),
         "required" if parameter.required else shown,
         parameter.help or "",
     )
     return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
 
 
-def _value(kind: Any) -> str:
-    """What a value may be."""
+def _value(kind: Any, shown: str | None = None) -> str:
+    """What a value may be, as the help has it where it says so."""
     inner = [part for part in get_args(kind) if part is not type(None)]
+    if len(inner) == 1 and inner[0] is not kind and get_origin(inner[0]) is not None:
+        return _value(inner[0], shown)
     if getattr(kind, "__origin__", None) is list:
-        return f"{_value(inner[0])}, several"
+        return f"{_value(inner[0], shown)}, several"
+    if shown:
+        return shown
     if inner and all(isinstance(part, str) for part in inner):
         return " or ".join(inner)
     if inner:

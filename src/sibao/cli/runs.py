@@ -80,7 +80,7 @@ def _list(kind: str | None, model: str | None, status: Any, limit: int, as_json:
     elif found:
         render(_table(found))
     else:
-        print("no runs yet")
+        print("no runs yet" if kind is model is status is None else "no run is like that; sibao runs list shows all")
 
 
 def _fields(run: Run, scores: Any) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,14 +20,14 @@ GIGABYTE = 1 << 30
 WELCOME = """Sibao serves {models} at {address}  (the page: open that address; Ctrl-C ends)
 
   curl {address}/v1/chat/completions -H 'Content-Type: application/json'{curl_key} \\
-    -d '{{"model": "{model}", "messages": [{{"role": "user", "content": "你好！"}}]}}'
+    -d {body}
 
-  {python}
+  python -c {python}
 """
 PYTHON = (
-    """python -c "from openai import OpenAI; c = OpenAI(base_url='{address}/v1', api_key='{key}'); """
-    """print(c.chat.completions.create(model='{model}', messages=[dict(role='user', content='你好！')])"""
-    """.choices[0].message.content)\""""
+    'from openai import OpenAI; c = OpenAI(base_url="{address}/v1", api_key="{key}"); '
+    'print(c.chat.completions.create(model={model!r}, messages=[dict(role="user", content="你好！")])'
+    ".choices[0].message.content)"
 )
 
 
@@ -51,14 +53,20 @@ def serve(
     any_model: Annotated[
         bool, typer.Option("--any-model", help="Also answer as models that are not listed, by any name.")
     ] = False,
-    memory: Annotated[float | None, typer.Option(help="Gigabytes that loaded models may take together.")] = None,
+    memory: Annotated[
+        float | None, typer.Option(min=0.001, max=1e6, help="Gigabytes that loaded models may take together.")
+    ] = None,
     queue: Annotated[int, typer.Option(min=0, help="Requests that may wait for a model; more get 429.")] = 64,
-    timeout: Annotated[float, typer.Option(help="Seconds that one request may take.")] = 600.0,
+    timeout: Annotated[float, typer.Option(min=0.1, max=1e6, help="Seconds that one request may take.")] = 600.0,
     keys: Annotated[Path | None, typer.Option(help="File of hashed API keys; then each caller needs one.")] = None,
-    new_key: Annotated[str, typer.Option(metavar="NAME", help="Make a key, show it once, and end.")] = "",
-    requests_per_minute: Annotated[float | None, typer.Option(help="Limit of the new key.")] = None,
-    tokens_per_minute: Annotated[float | None, typer.Option(help="Limit of the new key.")] = None,
-    budget: Annotated[float | None, typer.Option(help="What the new key may spend on hosted models.")] = None,
+    new_key: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Make a key, show it once, and end; then serve with --keys.")
+    ] = None,
+    requests_per_minute: Annotated[float | None, typer.Option(min=0.001, max=1e9, help="Limit of the new key.")] = None,
+    tokens_per_minute: Annotated[float | None, typer.Option(min=0.001, max=1e12, help="Limit of the new key.")] = None,
+    budget: Annotated[
+        float | None, typer.Option(min=0, max=1e9, help="What the new key may spend on hosted models.")
+    ] = None,
     allow_origin: Annotated[
         list[str] | None,
         typer.Option(help="Web page of another host that may ask (CORS), for example https://a.example."),
@@ -71,12 +79,14 @@ def serve(
 ) -> None:
     """Serve models over HTTP (OpenAI's and Gemini's protocols) with a web page."""
     from sibao.core.config import settings
-    from sibao.core.errors import MissingPackage
+    from sibao.core.errors import BadInput, MissingPackage
     from sibao.server.options import ServeOptions
 
-    if new_key:
+    if new_key is not None:
         _make_key(keys, new_key, requests_per_minute, tokens_per_minute, budget)
         return
+    if not requests_per_minute is tokens_per_minute is budget is None:
+        raise BadInput("limits were given without a key that has them", hint="make one: --keys FILE --new-key NAME")
     options = ServeOptions(
         models=tuple(model or [settings().model]), any_model=any_model, host=host, port=port,
         loading={"precision": precision, "kv_cache": kv_cache, "threads": settings().threads},
@@ -101,19 +111,21 @@ def _make_key(path: Path | None, name: str, requests: float | None, tokens: floa
 
 
 def _welcome(options: ServeOptions, address: str, *, as_json: bool) -> None:
-    ids = [word.partition("=")[0] for word in options.models]
+    from sibao.server.hall import Entry
+
+    ids = list(dict.fromkeys(Entry.read(word).id for word in options.models))
     if as_json:
         print_json({**head("serve", ids[0]), "address": address, "models": ids})
         return
     locked = options.keys is not None and options.keys.exists()
     key = "YOUR_KEY" if locked else "none"
-    python = PYTHON.format(address=address, key=key, model=ids[0])
+    body = {"model": ids[0], "messages": [{"role": "user", "content": "你好！"}]}
     write(
         WELCOME.format(
             models=", ".join(ids),
             address=address,
-            model=ids[0],
-            python=python,
+            body=shlex.quote(dumps(body, ensure_ascii=False)),
+            python=shlex.quote(PYTHON.format(address=address, key=key, model=ids[0])),
             curl_key=" -H 'Authorization: Bearer YOUR_KEY'" if locked else "",
         )
     )

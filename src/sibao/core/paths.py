@@ -83,10 +83,17 @@ def atomic_path(target: Path) -> Iterator[Path]:
     """A temporary path beside ``target``; renamed onto it when the block ends well, removed when it does not.
 
     The content is synced before the rename, so that after a crash the target is either the old file or the new one.
+
+    Raises:
+        OSError: it cannot be written; it names ``target``.
     """
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    fd, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    try:
+        fd, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    except OSError as error:
+        error.filename = str(target)
+        raise
     os.close(fd)
     temporary = Path(name)
     try:

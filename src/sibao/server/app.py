@@ -15,7 +15,7 @@ from sibao.server import errors, page
 from sibao.server.limits import Limits
 from sibao.server.options import ServeOptions
 from sibao.server.service import Service, service_of
-from sibao.server.watch import Watch
+from sibao.server.watch import Watch, begin_audit
 
 OPEN = frozenset({"status"})
 """Files of routes that check the key themselves, or need none."""
@@ -27,10 +27,12 @@ def create_app(options: ServeOptions) -> FastAPI:
     """The server's application. The files of this package that ``ROUTES`` names take part.
 
     Raises:
-        ConfigError, StoreError: the file of keys, or what they have spent, cannot be read. BadInput: an adapter's folder is
-            none.
+        ConfigError, StoreError: the file of keys, or what they have spent, cannot be read. BadInput: the audit log cannot be
+            written, or as ``Hall`` has it. ModelError: as ``Hall`` has it.
     """
     service = Service(options)
+    if options.audit is not None:
+        begin_audit(options.audit)
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:

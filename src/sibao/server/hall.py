@@ -99,12 +99,15 @@ class Hall:
     """All models of one server.
 
     Raises:
-        BadInput: an adapter's folder that is none, or a number format that no model can have.
+        BadInput: a model or an adapter's folder that is none, or a number format that no model can have. ModelError: a model
+            that is not on this machine while offline.
     """
 
     def __init__(self, options: ServeOptions) -> None:
         self.options = options
         self.entries = {entry.id: entry for entry in map(Entry.read, options.models)}
+        for entry in self.entries.values():
+            check_there(entry.base)
         refuse_unusable([entry.base for entry in self.entries.values()], options.loading, others=options.any_model)
         self.memory = options.memory_bytes or int(SHARE * memory_bytes())
         self.loaded: dict[str, Place] = {}
@@ -128,19 +131,9 @@ class Hall:
         if not self.options.any_model:
             raise UnknownName("model", name[:200], self.entries)
         try:
-            entry = Entry.read(name)
-            if (local := local_name(entry.base)) is not None:
-                resolve(local)
-        except (
-            OSError,
-            ValueError,
-            SibaoError,
-        ) as error:  # longer than names of files may be, or with bytes that none has
-            unknown = UnknownName("model", name[:200], self.entries)
-            if isinstance(error, SibaoError):
-                unknown.hint = error.message
-            raise unknown from None
-        return entry
+            return Entry.read(name)
+        except (OSError, ValueError):  # longer than names of files may be, or with bytes that none has
+            raise UnknownName("model", name[:200], self.entries) from None
 
     def context(self, entry: Entry) -> int | None:
         """Tokens that a loaded model holds; None where that is not known, or not yet."""
@@ -156,9 +149,20 @@ class Hall:
             Refused: its queue is full (429), or there is no memory for it while others work (503).
         """
         entry = self.find(name)
+        if entry.id not in self.entries:
+            await asyncio.to_thread(self._look_for, entry)
         place = await self._place(entry.base)
         with self._seat(place):
             yield Guest(entry, place.desk, place.price)
+
+    def _look_for(self, entry: Entry) -> None:
+        """A model that is not listed. Raises UnknownName where there is none."""
+        try:
+            check_there(entry.base)
+        except SibaoError as error:
+            unknown = UnknownName("model", entry.id[:200], self.entries)
+            unknown.hint = error.message
+            raise unknown from None
 
     @contextmanager
     def _seat(self, place: Place) -> Iterator[None]:
@@ -221,6 +225,23 @@ def batch_of(desk: Desk) -> int:
     """Requests that a model works on at once."""
     engine = getattr(desk.model, "engine", None)
     return int(getattr(engine, "max_batch", 16))
+
+
+def check_there(name: str) -> None:
+    """Refuse the name of a model that this machine would compute and that is not there.
+
+    Raises:
+        BadInput: no such model. ModelError: known, but not on this machine while offline.
+    """
+    try:
+        if not name:
+            raise ValueError
+        if (local := local_name(name)) is not None:
+            resolve(local)
+    except (OSError, ValueError):  # longer than names of files may be, or with bytes that none has
+        raise BadInput(
+            f"{name[:200]!r} can be no model's name", hint="name a folder, or a model as sibao.load does"
+        ) from None
 
 
 def size_of(name: str) -> int:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import logging
 import re
 import secrets
@@ -270,7 +271,7 @@ def new_key(path: Path, name: str, **limits: float | None) -> str:
         BadInput: a name in use, or of other characters than letters, digits, - and _.
     """
     if not _NAME.fullmatch(name):
-        raise BadInput(f"{name!r} is no name of a key", hint="use letters, digits, - and _")
+        raise BadInput(f"{name!r} is no name of a key", hint="use 1 to 64 letters, digits, - and _")
     rules = read(path) if path.exists() else {}
     if name in rules:
         raise BadInput(f"there is a key {name!r} already", hint=f"take another name, or remove its table from {path}")
@@ -278,7 +279,7 @@ def new_key(path: Path, name: str, **limits: float | None) -> str:
     rules[name] = Rule(sha256=hash_of(key), **{k: v for k, v in limits.items() if v is not None})
     lines = []
     for known, rule in rules.items():
-        lines += [f"[{known}]", f'sha256 = "{rule.sha256}"']
+        lines += [f"[{json.dumps(known, ensure_ascii=False)}]", f'sha256 = "{rule.sha256}"']
         lines += [f"{k} = {v}" for k, v in rule.model_dump(exclude={"sha256"}, exclude_none=True).items()] + [""]
     write_text(path, "\n".join(lines))
     path.chmod(0o600)

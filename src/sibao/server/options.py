@@ -49,9 +49,11 @@ class ServeOptions:
             raise BadInput("no model was named", hint="give --model NAME, for example --model mini")
         if self.audit_text and self.audit is None:
             raise BadInput("audit_text has no file to go to", hint="give --audit FILE too")
-        for name, least in (("queue", 0), ("body_bytes", 1024), ("seconds", 0.1)):
-            if getattr(self, name) < least:
-                raise BadInput(f"{name} is {getattr(self, name)}, wanted {least} or more")
+        if self.memory_bytes is not None and self.memory_bytes <= 0:
+            raise BadInput(f"memory_bytes is {self.memory_bytes}, wanted more than 0")
+        for name, least, most in (("queue", 0, 1e6), ("body_bytes", 1024, 1e12), ("seconds", 0.1, 1e6)):
+            if not least <= getattr(self, name) <= most:
+                raise BadInput(f"{name} is {getattr(self, name)}, wanted {least} to {most:g}")
         if not 0 <= self.port < 65536:
             raise BadInput(f"port is {self.port}, wanted 0 (any free one) to 65535")
 

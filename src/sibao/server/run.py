@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import math
 import socket
 import time
@@ -60,9 +62,15 @@ def serve(options: ServeOptions, ready: Callable[[str], object] = lambda _: None
         timeout_graceful_shutdown=drain_seconds(options), limit_concurrency=CONNECTIONS, server_header=False,
     )  # fmt: skip
     server = Server(config, app.state.service)
+    logging.getLogger("uvicorn.error").addFilter(_unless_cut_short)
     ready(address(options.host, bound))
     with bound:
         server.run(sockets=[bound])
+
+
+def _unless_cut_short(record: logging.LogRecord) -> bool:
+    """Requests that a second Ctrl-C cuts short are no faults that anybody must read."""
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
 def drain_seconds(options: ServeOptions) -> int:

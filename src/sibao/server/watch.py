@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import secrets
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sibao.core.errors import BadInput
 from sibao.server.service import Service
 
 log = logging.getLogger("sibao.server")
@@ -63,3 +66,17 @@ class Watch:
                 file.write(json.dumps(said | record, ensure_ascii=False) + "\n")
         except OSError as error:
             log.error("the audit log cannot be written: %s", error)
+
+
+def begin_audit(path: Path) -> None:
+    """Make the file of the audit log, which only its owner can read, so that one that cannot be written is told at once.
+
+    Raises:
+        BadInput: it cannot be written.
+    """
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
+    except OSError as error:
+        raise BadInput(
+            f"the audit log {path} cannot be written: {error.strerror}", hint="name another --audit"
+        ) from None

@@ -42,10 +42,10 @@ def need_of(text: str, task: str | None, rows: Numbered) -> Need:
 
 
 def language_of(need: str, wanted: Sequence[str]) -> Language:
-    """The user's language, else the one language that the models must know, else that of the need, else English."""
+    """The user's language, else that of the need, else the one language that the models must know, else English."""
     chosen = settings().language
     if chosen in ("zh", "en"):
         return cast(Language, chosen)
-    if len(wanted) == 1:
-        return cast(Language, wanted[0])
-    return detect(need) if need else "en"
+    if need:
+        return detect(need)
+    return cast(Language, wanted[0]) if len(wanted) == 1 else "en"

@@ -121,7 +121,11 @@ def _version(name: str) -> str:
 
 
 def _cores() -> Check:
-    found, used = machine(), settings().threads
+    found = machine()
+    try:
+        used = settings().threads
+    except SibaoError:  # what is wrong with the settings is told where they are checked
+        return Check("cores", "ok", f"{found.cores} cores, {found.threads} threads of {found.cpu}")
     value = f"{found.cores} cores, {found.threads} threads of {found.cpu}; {used} used"
     if used > found.threads:
         return Check("cores", "warn", value, f"SIBAO_THREADS={found.cores} would be faster")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -150,6 +151,8 @@ def _check(recipe: Recipe, out: Path | None) -> None:
         )
     if out is not None and out.exists() and any(out.iterdir() if out.is_dir() else [out]):
         raise BadInput(f"{out} is not empty", hint="name a new folder for --out")
+    if out is not None and not os.access(next(place for place in out.absolute().parents if place.exists()), os.W_OK):
+        raise BadInput(f"{out} cannot be written there", hint="name another place for --out")
 
 
 def _begin(recipe: Recipe, folder: Path, quiet: bool) -> Parts:

@@ -123,7 +123,7 @@ def fit(
     data = read_json(file)
     shape = _shape(data, str(file.parent))
     if shape.context and context is not None and context > shape.context:
-        raise ContextOverflow(context, shape.context, what="a context of --context")
+        raise ContextOverflow(context, shape.context, what="prompts of --context")
     context = context or min(2048, shape.context or 2048)
     torch.set_num_threads(settings().threads)
     base, place = base_bytes(), look(settings().home)
