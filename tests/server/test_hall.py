@@ -18,7 +18,7 @@ from sibao.core.errors import BadInput, UnknownName
 from sibao.core.types import Scorer
 from sibao.server._formats import fitted
 from sibao.server._task_model import Line, desk_model
-from sibao.server.hall import Hall
+from sibao.server.hall import Entry, Hall
 from sibao.server.options import ServeOptions
 from sibao.server.service import Service
 
@@ -130,3 +130,14 @@ def test_an_unknown_model_is_unknown_where_any_may_be_asked(name: str) -> None:
         asyncio.run(visit())
     assert told.value.kind == "model"
     assert hall.find("mini").base == "mini" and hall.find(None).id == "echo"
+
+
+def test_names_and_ids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a=b" / "m").mkdir(parents=True)
+    (tmp_path / "c=d").mkdir()
+    read = {word: Entry.read(word) for word in ("mini", "helper=mini", "a=b/m", "./a=b/m", "c=d", "x=openai:gpt-4o")}
+    assert [(entry.id, entry.base) for entry in read.values()] == [
+        ("mini", "mini"), ("helper", "mini"), ("a=b/m", "a=b/m"), ("./a=b/m", "./a=b/m"), ("c=d", "c=d"),
+        ("x", "openai:gpt-4o"),
+    ]  # fmt: skip

@@ -40,13 +40,14 @@ class Entry:
 
     @staticmethod
     def read(word: str) -> Entry:
-        """``NAME``, ``BASE+ADAPTER``, or ``ID=`` before either.
+        """``NAME``, ``BASE+ADAPTER``, or ``ID=`` before either; a folder of that very name is that folder.
 
         Raises:
             BadInput: the adapter's folder is none.
         """
         name, equals, rest = word.partition("=")
-        given, target = (name, rest) if equals and name and "/" not in name else (word, word)
+        with_id = equals and name and "/" not in name and not Path(word).exists()
+        given, target = (name, rest) if with_id else (word, word)
         if Path(target).exists():
             return Entry(given, target)
         base, plus, adapter = target.partition("+")
