@@ -7,6 +7,7 @@ from typing import Any
 
 from sibao.core.errors import BadInput, ProviderError
 from sibao.providers._http import Transport
+from sibao.providers._refusals import line
 from sibao.providers._remote import RemoteModel
 
 BATCH = 128
@@ -70,4 +71,4 @@ def listed(transport: Transport) -> list[dict[str, Any]]:
 
 def names(transport: Transport) -> list[str]:
     """The models that there are."""
-    return [str(row["id"]) for row in listed(transport) if "id" in row]
+    return [line(transport.key.hide(str(row["id"]))) for row in listed(transport) if "id" in row]

@@ -26,7 +26,7 @@ from sibao.providers._calls import Call, Lanes
 from sibao.providers._keys import Key
 from sibao.providers._pace import Gate, Policy, asked_wait, jitter, reset_wait
 from sibao.providers._place import Place
-from sibao.providers._refusals import Said, refusal, said
+from sibao.providers._refusals import Said, line, refusal, said
 
 log = logging.getLogger("sibao.remote")
 REFUSAL_BYTES = 64 * 2**10
@@ -90,7 +90,7 @@ class Transport:
 
     def failed(self, body: str) -> SibaoError:
         """What an event that tells of a failure means."""
-        told = said(self.key.hide(body))
+        told = said(body, self.key.hide)
         return refusal(self.who, told.status or 500, told, self.key.names)
 
     def close(self) -> None:
@@ -146,7 +146,7 @@ class Transport:
         try:
             found = json.loads(text)
         except (ValueError, RecursionError):
-            raise ProviderError(f"{self.who}: the answer is no JSON: {self.key.hide(text[:80])!r}") from None
+            raise ProviderError(f"{self.who}: the answer is no JSON: {self.key.hide(text)[:80]!r}") from None
         if not isinstance(found, dict):
             raise ProviderError(f"{self.who}: the answer is a {type(found).__name__}, wanted a JSON object")
         return found
@@ -205,7 +205,7 @@ class Transport:
     def _refuse(self, response: httpx2.Response) -> None:
         told, status = self._told(response), response.status_code
         if 300 <= status < 400:
-            elsewhere = httpx2.URL(response.headers.get("location", "")).host or "nowhere"
+            elsewhere = _host(self.key.hide(response.headers.get("location", "")))
             raise ProviderError(
                 f"{self.who}: {self.place.host} sends on to {elsewhere} (status {status}), which is not followed",
                 hint="name the right address yourself", status=status,
@@ -221,16 +221,16 @@ class Transport:
         try:
             for chunk in response.iter_raw():
                 found += chunk
-                if len(found) > REFUSAL_BYTES:
+                if len(found) > 2 * REFUSAL_BYTES:  # a key that is cut here is not among what is shown
                     break
         except (httpx2.TransportError, ProviderError):
             pass  # the status says enough
         finally:
             response.close()
-        return said(self.key.hide(found[:REFUSAL_BYTES].decode("utf-8", "replace")))
+        return said(self.key.hide(found.decode("utf-8", "replace"))[:REFUSAL_BYTES], self.key.hide)
 
     def _must_be(self, response: httpx2.Response, kind: str) -> None:
-        got = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        got = line(self.key.hide(response.headers.get("content-type", ""))).partition(";")[0].strip().lower()
         if got != kind and not (kind == "application/json" and got.endswith("+json")):
             raise ProviderError(
                 f"{self.who}: the answer is {got or 'of no type'}, wanted {kind}",
@@ -257,6 +257,13 @@ class Transport:
         if isinstance(error, httpx2.TimeoutException):
             return f"silent for {self.policy.read:g} s"
         return f"the connection broke: {self.key.hide(str(error)) or type(error).__name__}"
+
+
+def _host(url: str) -> str:
+    try:
+        return line(httpx2.URL(url).host) or "nowhere"
+    except httpx2.InvalidURL:
+        return "an address that is none"
 
 
 def _client(key: Key, place: Place, trusted: ssl.SSLContext, connections: int) -> httpx2.Client:

@@ -6,7 +6,9 @@ signed, so that a token that was renewed in the environment of this process is u
 
 from __future__ import annotations
 
+import html
 import os
+import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -42,12 +44,13 @@ class Key:
         return {self.header: self.scheme + value} if value else {}
 
     def hide(self, text: str) -> str:
-        """A text (a server's message, say) without the key."""
+        """A text (a server's message, say) without the key, however its characters are written: plain, or as JSON, URLs and
+        HTML escape them."""
         try:
             value = self._value()
         except (BadInput, ProviderError):
             return text
-        return text.replace(value, "[key]") if len(value) > 3 else text
+        return re.sub("".join(map(_spellings, value)), "[key]", text) if len(value) > 3 else text
 
     def _value(self) -> str:
         # a server's own entry in the keyring comes first: a key is then sent to nobody else
@@ -60,6 +63,12 @@ class Key:
         if not value.isascii() or not all("!" <= char <= "~" for char in value):
             raise BadInput(f"the key in {self.names} holds characters that no key has", hint="copy it again")
         return value
+
+
+def _spellings(char: str) -> str:
+    """A pattern of one character of a key."""
+    code, named = ord(char), re.escape(html.escape(char))
+    return rf"(?:\\?{re.escape(char)}|{named}|(?i:\\u00{code:02x}|%{code:02x}|&#x0*{code:x};)|&#0*{code};)"
 
 
 def _found(variable: str) -> str:

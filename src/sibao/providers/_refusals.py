@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,23 +36,24 @@ class Said:
     wait: float | None = None
 
 
-def said(body: str) -> Said:
-    """Read the body of a refusal; one that is no JSON is its own message."""
+def said(body: str, hide: Callable[[str], str] = str) -> Said:
+    """Read the body of a refusal; one that is no JSON is its own message. ``hide`` takes out what must not be shown: of what
+    was read, since JSON may spell it in many ways, and before a long message is cut."""
     try:
         found: Any = json.loads(body)
     except (ValueError, RecursionError):
-        return Said(_line(re.sub(r"<[^>]*>", " ", body)))
+        return Said(line(hide(re.sub(r"<[^>]*>", " ", body))))
     if isinstance(found, list) and found:  # Gemini's streams put it into a list
         found = found[0]
     if not isinstance(found, Mapping):
-        return Said(_line(body))
+        return Said(line(hide(body)))
     inner = found.get("error", found)
     if not isinstance(inner, Mapping):
-        return Said(_line(str(inner)))
+        return Said(line(hide(str(inner))))
     message = inner.get("message") or inner.get("detail") or inner.get("msg") or json.dumps(inner, ensure_ascii=False)
     code = inner.get("code") if isinstance(inner.get("code"), str) else inner.get("type") or inner.get("status")
     status = inner.get("code") if isinstance(inner.get("code"), int) else 0
-    return Said(_line(str(message)), str(code or ""), int(status or 0), _delay(inner.get("details")))
+    return Said(line(hide(str(message))), hide(str(code or "")), int(status or 0), _delay(inner.get("details")))
 
 
 def _delay(details: Any) -> float | None:
@@ -64,8 +65,9 @@ def _delay(details: Any) -> float | None:
     return None
 
 
-def _line(text: str) -> str:
-    flat = " ".join(text.split())
+def line(text: str) -> str:
+    """A server's words on one line, not too long and without what steers a terminal."""
+    flat = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return flat if len(flat) <= SHOWN else flat[:SHOWN] + " ..."
 
 

@@ -21,6 +21,7 @@ from sibao.providers._calls import Call, Deltas
 from sibao.providers._estimate import estimate
 from sibao.providers._http import Transport
 from sibao.providers._openai_wire import DONE
+from sibao.providers._refusals import line
 from sibao.providers._side_by_side import side_by_side
 from sibao.providers._wire import Ask, Heard, Piece, Wire
 
@@ -104,7 +105,7 @@ class RemoteModel:
         try:
             return read()
         except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-            what = f"{type(error).__name__} {self.transport.key.hide(str(error))[:80]}"
+            what = f"{type(error).__name__} {line(self.transport.key.hide(str(error)))[:80]}"
             raise ProviderError(
                 f"{self.name}: the answer has another form ({what})",
                 hint=f"is {self.transport.place.base} the address?",
