@@ -25,11 +25,13 @@ class Price:
     source: str = ""
 
     def cost(self, usage: Usage, cached_tokens: int | None = None) -> float:
-        """What a usage costs; ``cached_tokens`` of its prompt (None: as many as it says) were read from the cache."""
+        """What a usage costs, never less than nothing; ``cached_tokens`` of its prompt (None: as many as it says) were read
+        from the cache."""
         cached_tokens = usage.cached_tokens if cached_tokens is None else cached_tokens
+        cached_tokens = min(max(0, cached_tokens), usage.prompt_tokens)
         cached = self.input_per_million if self.cached_per_million is None else self.cached_per_million
         read = (usage.prompt_tokens - cached_tokens) * self.input_per_million + cached_tokens * cached
-        return (read + usage.completion_tokens * self.output_per_million) / MILLION
+        return max(0.0, read + usage.completion_tokens * self.output_per_million) / MILLION
 
     def abroad(self, currency: str) -> bool:
         """Whether it cannot be counted in that currency: it is in another one, and not nothing."""

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from sibao.core.errors import BadInput, ProviderError
-from sibao.core.types import FinishReason, GenerateOptions, Message, Prompt, TokenLogprob, Usage
+from sibao.core.types import FinishReason, GenerateOptions, Message, Prompt, TokenLogprob
 from sibao.providers._pictures import pieces
-from sibao.providers._wire import Ask, Piece, Takes, form_of, refuse_unknown, top_of, turns
+from sibao.providers._refusals import line
+from sibao.providers._wire import Ask, Counts, Piece, Takes, count, form_of, refuse_unknown, top_of, turns
 
 TAKES = Takes(
     frozenset({"top_k", "top_p", "seed", "presence_penalty", "frequency_penalty", "logprobs"}),
@@ -35,22 +36,21 @@ class GeminiWire:
         return Ask(self.path + (":streamGenerateContent?alt=sse" if stream else ":generateContent"), body)
 
     def read(self, found: dict[str, Any]) -> Piece:
-        """A whole answer, or a piece of one: both have one form."""
-        usage = _usage(found)
-        if not found.get("candidates"):
-            reason = (found.get("promptFeedback") or {}).get("blockReason")
-            if reason:
-                raise ProviderError(f"{self.name}: the prompt is blocked: {reason}", hint="say it otherwise")
-            return Piece(usage=usage)
+        """A whole answer."""
+        reason = (found.get("promptFeedback") or {}).get("blockReason")
+        if reason and not found.get("candidates"):
+            raise ProviderError(f"{self.name}: the prompt is blocked: {line(str(reason))}", hint="say it otherwise")
         candidate = found["candidates"][0]
         said = (candidate.get("content") or {}).get("parts") or []
-        text = "".join(part.get("text", "") for part in said if not part.get("thought"))
+        text = "".join(part.get("text") or "" for part in said if not part.get("thought"))
         reason = candidate.get("finishReason")
         finish = _FINISH.get(reason, "error") if reason else None
-        return Piece(text, finish, usage, _logprobs(candidate.get("logprobsResult") or {}))
+        return Piece(text, finish, _counts(found), _logprobs(candidate.get("logprobsResult") or {}))
 
     def piece(self, found: dict[str, Any]) -> Piece:
-        """One event of a streamed answer."""
+        """One event of a streamed answer, which has the form of a whole one; one without an answer only counts."""
+        if "usageMetadata" in found and not found.get("candidates") and not found.get("promptFeedback"):
+            return Piece(counts=_counts(found))
         return self.read(found)
 
 
@@ -111,13 +111,15 @@ def _form(options: GenerateOptions) -> dict[str, Any]:
     return {}
 
 
-def _usage(found: dict[str, Any]) -> Usage | None:
+def _counts(found: dict[str, Any]) -> Counts | None:
     usage = found.get("usageMetadata")
-    if not usage or "promptTokenCount" not in usage:
+    if not usage:
         return None
     # what a model thinks is paid for as what it writes
-    written = int(usage.get("candidatesTokenCount") or 0) + int(usage.get("thoughtsTokenCount") or 0)
-    return Usage(int(usage["promptTokenCount"]), written, int(usage.get("cachedContentTokenCount") or 0))
+    parts = [count(usage.get(name)) for name in ("candidatesTokenCount", "thoughtsTokenCount")]
+    written = [part for part in parts if part is not None]
+    read, cached = usage.get("promptTokenCount"), usage.get("cachedContentTokenCount")
+    return Counts.of(read, sum(written) if written else None, cached)
 
 
 def _logprobs(found: dict[str, Any]) -> tuple[TokenLogprob, ...]:

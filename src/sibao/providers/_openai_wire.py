@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sibao.core.errors import BadInput
-from sibao.core.types import FinishReason, GenerateOptions, Message, Prompt, TokenLogprob, Usage
+from sibao.core.types import FinishReason, GenerateOptions, Message, Prompt, TokenLogprob
 from sibao.providers._pictures import Picture, pieces
-from sibao.providers._wire import Ask, Piece, Takes, form_of, refuse_unknown, top_of, turns
+from sibao.providers._wire import Ask, Counts, Piece, Takes, form_of, refuse_unknown, top_of, turns
 
 CHAT, TEXT = "/chat/completions", "/completions"
 DONE = "[DONE]"
@@ -65,19 +65,19 @@ class OpenAIWire:
     def read(self, found: dict[str, Any]) -> Piece:
         """A whole answer."""
         choice = found["choices"][0]
-        text = choice["text"] if "text" in choice else _said(choice["message"])
+        text = (choice["text"] or "") if "text" in choice else _said(choice["message"])
         return Piece(
-            text, _FINISH.get(choice.get("finish_reason") or "stop", "error"), _usage(found), _logprobs(choice)
+            text, _FINISH.get(choice.get("finish_reason") or "stop", "error"), _counts(found), _logprobs(choice)
         )
 
     def piece(self, found: dict[str, Any]) -> Piece:
-        """One event of a streamed answer; the last one has the usage and no choice."""
-        if not found["choices"]:
-            return Piece(usage=_usage(found))
+        """One event of a streamed answer; the last one has the usage and no choice. Others without one say nothing."""
+        if not found.get("choices"):
+            return Piece(counts=_counts(found))
         choice = found["choices"][0]
         text = choice.get("text", "") if "delta" not in choice else _said(choice["delta"])
         reason = choice.get("finish_reason")
-        return Piece(text or "", _FINISH.get(reason, "error") if reason else None, _usage(found), _logprobs(choice))
+        return Piece(text or "", _FINISH.get(reason, "error") if reason else None, _counts(found), _logprobs(choice))
 
     def _settings(self, options: GenerateOptions) -> dict[str, Any]:
         used = {name: getattr(options.sampling, name) for name in _SAME}
@@ -127,12 +127,12 @@ def _said(message: dict[str, Any]) -> str:
     return text
 
 
-def _usage(found: dict[str, Any]) -> Usage | None:
+def _counts(found: dict[str, Any]) -> Counts | None:
     usage = found.get("usage")
     if not usage:
         return None
-    cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
-    return Usage(int(usage["prompt_tokens"]), int(usage.get("completion_tokens") or 0), int(cached))
+    cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens")
+    return Counts.of(usage.get("prompt_tokens"), usage.get("completion_tokens"), cached)
 
 
 def _logprobs(choice: dict[str, Any]) -> tuple[TokenLogprob, ...]:

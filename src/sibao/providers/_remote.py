@@ -16,14 +16,14 @@ from functools import lru_cache
 from typing import TypeVar
 
 from sibao.core.errors import ContextOverflow, ProviderError, UnknownName
-from sibao.core.types import Completion, Delta, GenerateOptions, Prompt, Usage, as_prompts
+from sibao.core.types import Completion, Delta, GenerateOptions, Prompt, as_prompts
 from sibao.providers._calls import Call, Deltas
 from sibao.providers._estimate import estimate
 from sibao.providers._http import Transport
 from sibao.providers._openai_wire import DONE
 from sibao.providers._refusals import line
 from sibao.providers._side_by_side import side_by_side
-from sibao.providers._wire import Ask, Heard, Piece, Wire
+from sibao.providers._wire import Ask, Counts, Heard, Piece, Wire
 
 log = logging.getLogger("sibao.remote")
 AT_ONCE = 8
@@ -104,7 +104,7 @@ class RemoteModel:
         """
         try:
             return read()
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
             what = f"{type(error).__name__} {line(self.transport.key.hide(str(error)))[:80]}"
             raise ProviderError(
                 f"{self.name}: the answer has another form ({what})",
@@ -142,7 +142,7 @@ class RemoteModel:
         found = self._adapted(ask, lambda body: self.transport.json("POST", ask.path, body))
         piece = self.understood(lambda: self._wire.read(found))
         seconds = time.perf_counter() - begun
-        usage = piece.usage or _guessed(prompt, piece.text)
+        usage = (piece.counts or Counts()).usage(prompt, piece.text)
         return Completion(piece.text, piece.finish or "error", usage, seconds, seconds, piece.logprobs)
 
     def _deltas(self, ask: Ask, prompt: Prompt, call: Call) -> Iterator[Delta]:
@@ -163,7 +163,7 @@ class RemoteModel:
                 f"{self.name}: the answer broke off after {len(heard.text)} characters",
                 hint="ask again", retryable=True,
             )  # fmt: skip
-        usage, seconds = heard.usage or _guessed(prompt, heard.text), time.perf_counter() - begun
+        usage, seconds = heard.counts.usage(prompt, heard.text), time.perf_counter() - begun
         yield Delta("", Completion(heard.text, heard.finish, usage, seconds, first or seconds, tuple(heard.logprobs)))
 
     def _events(self, ask: Ask, call: Call) -> Generator[str, None, None]:
@@ -196,11 +196,6 @@ class RemoteModel:
 
 def _digest(ask: Ask) -> str:
     return ask.path + json.dumps(ask.body, sort_keys=True, default=repr)
-
-
-def _guessed(prompt: Prompt, text: str) -> Usage:
-    """For a server that does not say what it has counted."""
-    return Usage(estimate(prompt), estimate(text))
 
 
 def _remembered(counts: Callable[[Prompt], int]) -> Callable[[Prompt], int]:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any, Protocol
 
 from sibao.core.errors import BadInput
 from sibao.core.types import FinishReason, GenerateOptions, Message, Prompt, Sampling, TokenLogprob, Usage
+from sibao.providers._estimate import estimate
 
+MOST_TOKENS = 1 << 40
+"""Above it a number is no count of tokens."""
 _PLAIN = Sampling()
 _NAMES = (
     "top_k", "top_p", "min_p", "typical_p", "repetition_penalty", "presence_penalty", "frequency_penalty", "logit_bias",
@@ -25,13 +29,44 @@ class Ask:
 
 
 @dataclass(frozen=True)
+class Counts:
+    """What a server says that it has counted; None where it does not say."""
+
+    read: int | None = None
+    written: int | None = None
+    cached: int = 0
+
+    @classmethod
+    def of(cls, read: Any, written: Any, cached: Any) -> Counts:
+        """From its numbers, whatever they are."""
+        return cls(count(read), count(written), count(cached) or 0)
+
+    def usage(self, prompt: Prompt, text: str) -> Usage:
+        """What an answer took: what is not said is estimated, and no more comes from a cache than there is."""
+        read = estimate(prompt) if self.read is None else self.read
+        written = estimate(text) if self.written is None else self.written
+        return Usage(read, written, min(self.cached, read))
+
+
+def count(value: Any) -> int | None:
+    """A number of tokens. A negative one would pay money back: it counts as none."""
+    if not isinstance(value, int | float) or not isfinite(value) or value > MOST_TOKENS:
+        return None
+    return max(0, int(value))
+
+
+@dataclass(frozen=True)
 class Piece:
-    """A whole answer, or a piece of a streamed one. ``usage`` None: not said (yet)."""
+    """A whole answer, or a piece of a streamed one. ``counts`` None: not said (yet)."""
 
     text: str = ""
     finish: FinishReason | None = None
-    usage: Usage | None = None
+    counts: Counts | None = None
     logprobs: tuple[TokenLogprob, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.text, str):
+            raise TypeError(f"the text is a {type(self.text).__name__}")
 
 
 @dataclass(frozen=True)
@@ -120,14 +155,14 @@ class Heard:
 
     text: str = ""
     finish: FinishReason | None = None
-    usage: Usage | None = None
+    counts: Counts = Counts()
     logprobs: list[TokenLogprob] = field(default_factory=list)
 
     def take(self, piece: Piece) -> None:
         """Account for a piece."""
         self.text += piece.text
         self.finish = piece.finish or self.finish
-        self.usage = piece.usage or self.usage
+        self.counts = piece.counts or self.counts
         self.logprobs += piece.logprobs
 
 
