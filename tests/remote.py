@@ -31,7 +31,7 @@ class Seen:
 @dataclass(frozen=True)
 class Play:
     """One answer. ``chunks`` are sent one by one, ``pause`` seconds apart; ``cut``: the connection ends where more was
-    promised; ``hang``: nothing is sent at all until the client goes."""
+    promised; ``hang``: nothing is sent at all until the client goes; ``raw``: the chunks are the whole answer, with its head."""
 
     chunks: tuple[bytes, ...] = ()
     status: int = 200
@@ -40,6 +40,7 @@ class Play:
     pause: float = 0.0
     cut: bool = False
     hang: bool = False
+    raw: bool = False
 
 
 def said(body: Any, status: int = 200, **headers: str) -> Play:
@@ -122,6 +123,10 @@ class Remote:
                 if play.hang:
                     self.wait_for_end()
                     return
+                if play.raw:
+                    self.close_connection = True
+                    self.send_raw(play)
+                    return
                 self.send_response(play.status)
                 self.send_header("Content-Type", play.kind)
                 for name, value in play.headers.items():
@@ -137,6 +142,12 @@ class Remote:
                     self.close_connection = True
                 else:
                     self.wfile.write(b"0\r\n\r\n")
+
+            def send_raw(self, play: Play) -> None:
+                for number, chunk in enumerate(play.chunks):
+                    time.sleep(play.pause if number else 0)
+                    self.wfile.write(chunk)
+                    self.wfile.flush()
 
             def wait_for_end(self) -> None:
                 self.connection.settimeout(WAIT)

@@ -273,7 +273,9 @@ def test_no_key_in_anything_shown(
             "type": said({"choices": [{"message": {"content": 3}, KEY: KEY}], "candidates": KEY}, status),
         }
         remote.play(plays[place])
-        shown = [repr(model), repr(model.transport), repr(model.transport.key), str(vars(model.transport._client))]
+        call = model.transport.call()
+        shown = [repr(model), repr(model.transport), repr(model.transport.key), str(vars(call.client))]
+        call.end()
         for work in (lambda: model.generate([TURNS]), lambda: list(model.stream(TURNS))):
             try:
                 shown.append(repr(work()))

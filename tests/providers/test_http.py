@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import logging
 import socket
 import threading
@@ -133,9 +134,37 @@ def test_back_off_has_full_jitter_and_a_cap(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_silent_server_is_left(remote: Remote) -> None:
     remote.play(Play(hang=True))
-    error = fault(remote, Policy(read=0.2, total=5, retries=1))
-    assert "silent for 0.2 s" in error.message and error.retryable and len(remote.seen) == 2
+    with pytest.raises(ProviderError, match=r"silent for 0\.2 s") as caught:
+        transport(remote, Policy(read=0.2, total=5, retries=1)).json("GET", "/x")
+    assert caught.value.retryable and len(remote.seen) == 2 and remote.gone.wait(2)
+
+
+def test_a_whole_answer_may_take_all_the_time_and_is_asked_for_once(remote: Remote) -> None:
+    remote.play(Play((b'{"fine": ', b"true}"), pause=0.5))
+    assert ask(remote, Policy(read=0.1, total=5)) == GOOD and len(remote.seen) == 1
+    remote.play(Play(hang=True))
+    error = fault(remote, Policy(read=0.1, total=0.5, retries=3))
+    assert "no whole answer within 0.5 s" in error.message and error.retryable and len(remote.seen) == 1
     assert remote.gone.wait(2)
+
+
+def test_the_beginning_of_a_stream_may_take_all_the_time(remote: Remote) -> None:
+    remote.play(Play((b": wait\n\n", b"data: 1\n\n", b"data: 2\n\n"), kind=EVENTS, pause=0.4))
+    events = transport(remote, Policy(read=0.1, total=5)).events("/x", {})
+    assert next(events) == "1"
+    with pytest.raises(ProviderError, match=r"silent for 0\.1 s"):
+        next(events)
+    assert len(remote.seen) == 1
+
+
+def test_who_reads_slowly_loses_nothing(remote: Remote) -> None:
+    remote.play(streamed(1, 2, pause=0.1))
+    events = transport(remote, Policy(read=0.3, total=5)).events("/x", {})
+    found = [next(events)]
+    for _ in range(2):
+        time.sleep(0.5)
+        found.append(next(events))
+    assert found == ["1", "2", "[DONE]"]
 
 
 def test_a_dripping_body_ends_at_the_total(remote: Remote) -> None:
@@ -143,6 +172,82 @@ def test_a_dripping_body_ends_at_the_total(remote: Remote) -> None:
     begun = time.monotonic()
     error = fault(remote, Policy(read=5, total=0.5, retries=3))
     assert "no whole answer within 0.5 s" in error.message and time.monotonic() - begun < 2
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+LATE = Policy(read=5, total=0.6, retries=3)
+
+
+@pytest.mark.parametrize(
+    ("chunks", "pause"),
+    [
+        ((HEAD, b"X-Slow: ", *[b"a"] * 60), 0.05),
+        ((b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n",) * 60, 0.05),
+        ((HEAD + b"\r\n{", *[b" "] * 60), 0.05),
+        ((HEAD + b"\r\n", b'{"fine": ', b"true}"), 0.5),
+    ],
+    ids=["a head that drips", "no end of early hints", "a body that drips", "a silence after a late piece"],
+)
+def test_the_total_holds_whatever_comes(remote: Remote, chunks: tuple[bytes, ...], pause: float) -> None:
+    remote.play(Play(chunks, pause=pause, raw=True))
+    begun = time.monotonic()
+    assert "no whole answer within 0.6 s" in fault(remote, LATE).message
+    assert 0.5 < time.monotonic() - begun < 1.5 and len(remote.seen) == 1
+
+
+def test_the_total_holds_for_streams(remote: Remote) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n"
+    remote.play(Play((head, b"data: 2\n\n", b"data: 3\n\n"), pause=0.45, raw=True))
+    events, begun = transport(remote, LATE).events("/x", {}), time.monotonic()
+    assert [next(events), next(events)] == ["1", "2"]
+    with pytest.raises(ProviderError, match=r"within 0\.6 s"):
+        next(events)
+    assert time.monotonic() - begun < 0.85
+
+
+def test_nothing_is_sent_after_its_time(remote: Remote) -> None:
+    used_up = {"x_ratelimit_remaining_requests": "0", "x_ratelimit_reset_requests": "30s"}
+    remote.play(said(GOOD, **used_up))
+    asked = transport(remote, Policy(total=0.3))
+    asked.json("GET", "/x")
+    with pytest.raises(ProviderError, match=r"within 0\.3 s"):
+        asked.json("GET", "/x")
+    assert len(remote.seen) == 1
+
+
+def test_a_wait_of_all_that_is_waited_for_is_kept(remote: Remote) -> None:
+    for asked, tries in (("0.2", 2), ("0.21", 1)):
+        remote.play(said(failure("slow down"), 429, retry_after=asked), said(GOOD))
+        (ask if tries == 2 else fault)(remote, Policy(most_wait=0.2))
+        assert len(remote.seen) == tries
+
+
+def test_a_wait_that_one_is_told_holds_all(remote: Remote) -> None:
+    remote.play(said(failure("slow down"), 429, retry_after="0.5"), said(GOOD))
+    asked = transport(remote)
+    first = threading.Thread(target=asked.json, args=("GET", "/x"))
+    begun = time.monotonic()
+    first.start()
+    while not asked._gate.left() and time.monotonic() - begun < 0.4:
+        time.sleep(0.005)
+    assert asked.json("GET", "/x") == GOOD and time.monotonic() - begun >= 0.5
+    first.join(5)
+
+
+BOMB = gzip.compress(b'{"x": "' + b" " * 10**6 + b'"}')
+
+
+@pytest.mark.parametrize("kind", [JSON, EVENTS])
+@pytest.mark.parametrize("body", [BOMB, b"no gzip at all"])
+def test_a_compressed_answer_is_left(remote: Remote, body: bytes, kind: str) -> None:
+    remote.play(Play((body,), kind=kind, headers={"Content-Encoding": "gzip"}))
+    for asking in (lambda: ask(remote), lambda: list(transport(remote).events("/x", {}))):
+        with pytest.raises(ProviderError, match=r"is compressed \(gzip\), wanted it as it is"):
+            asking()
+    remote.play(Play((body,), 401, headers={"Content-Encoding": "gzip"}))
+    assert fault(remote).message == "a:model: no reason given (status 401)"
+    remote.play(Play((b'{"fine": true}',), headers={"Content-Encoding": "identity"}))
+    assert ask(remote) == GOOD
 
 
 def test_nobody_listens() -> None:
@@ -206,6 +311,7 @@ def test_no_redirect_is_followed(remote: Remote, status: int) -> None:
         ((b"data:x\rdata:y\r\r",), ["x\ny"]),
         ((b"retry: 10\n\ndata\n\ndata: z\n\n",), ["", "", "z"]),
         ((b"data: whole\n\ndata: no end",), ["whole"]),
+        ((b"\xef\xbb", b"\xbfdata: first\n\n"), ["first"]),
     ],
 )
 def test_streams_in_every_spelling(remote: Remote, chunks: tuple[bytes, ...], wanted: list[str]) -> None:
@@ -291,7 +397,8 @@ def test_another_thread_gives_a_stream_up(remote: Remote, play: Play) -> None:
     ended.join(3)
     assert not ended.is_alive() and len(remote.seen) == 1
     remote.play(streamed(1, 2))
-    assert list(asked.events("/x", {})) == ["1", "2", "[DONE]"], "the next one is answered as if nothing had been"
+    free = transport(remote) if "retry-after" in play.headers else asked
+    assert list(free.events("/x", {})) == ["1", "2", "[DONE]"], "the next one is answered as if nothing had been"
 
 
 def drained(asked: Transport, call: Call) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import httpx2
 
 from sibao.core.errors import BadInput, ProviderError
+from sibao.providers._calls import Call
 
 
 def written(body: dict[str, Any]) -> bytes:
@@ -27,20 +27,25 @@ def written(body: dict[str, Any]) -> bytes:
 
 
 class Bounded(httpx2.SyncByteStream):
-    """A body that ends at its deadline and at its limit of bytes, however slowly or fast it comes."""
+    """A body that ends with its call and at its limit of bytes, however slowly or fast it comes."""
 
-    def __init__(self, who: str, source: Any, deadline: float, most: int) -> None:
-        self._who, self._source, self._deadline, self._left = who, source, deadline, most
-        self._most = most
+    def __init__(self, who: str, source: Any, most: int, call: Call) -> None:
+        self._who, self._source, self._call = who, source, call
+        self._left = self._most = most
 
     def __iter__(self) -> Iterator[bytes]:
         for chunk in self._source:
             self._left -= len(chunk)
             if self._left < 0:
                 raise ProviderError(f"{self._who}: the answer has more than {self._most} bytes", hint="ask for less")
-            if time.monotonic() > self._deadline:
-                raise httpx2.ReadTimeout("the deadline has passed")
+            self._in_time()
+            self._call.alive()
             yield chunk
+        self._in_time()  # a connection that was broken looks like a body that has ended, where no length was told
+
+    def _in_time(self) -> None:
+        if self._call.late:
+            raise httpx2.ReadTimeout("its time is over")
 
     def close(self) -> None:
         """Close the connection under it."""

@@ -20,8 +20,9 @@ _LENGTH = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 
 @dataclass(frozen=True)
 class Policy:
-    """Limits of one call, in seconds and bytes. ``total`` bounds all its tries and waits together; a server that asks for
-    a wait above ``most_wait`` is not waited for."""
+    """Limits of one call, in seconds and bytes. ``total`` bounds all its tries and waits together: a whole answer, and the
+    beginning of a stream, may take all of it. ``read``: a stream that has begun may be silent for so long, and whoever is asked
+    for what is not written first (lists of models). A server that asks for a wait above ``most_wait`` is not waited for."""
 
     connect: float = 10.0
     read: float = 120.0

@@ -52,8 +52,17 @@ def said(body: str, hide: Callable[[str], str] = str) -> Said:
         return Said(line(hide(str(inner))))
     message = inner.get("message") or inner.get("detail") or inner.get("msg") or json.dumps(inner, ensure_ascii=False)
     code = inner.get("code") if isinstance(inner.get("code"), str) else inner.get("type") or inner.get("status")
-    status = inner.get("code") if isinstance(inner.get("code"), int) else 0
-    return Said(line(hide(str(message))), hide(str(code or "")), int(status or 0), _delay(inner.get("details")))
+    return Said(line(hide(str(message))), hide(str(code or "")), _status(inner), _delay(inner.get("details")))
+
+
+def _status(inner: Mapping[str, Any]) -> int:
+    """The status that a body repeats; 0 where it has none."""
+    text = str(inner.get("code"))
+    if re.fullmatch("[45][0-9][0-9]", text):
+        return int(text)
+    if inner.get("code") in _FINAL_CODES:
+        return 429
+    return 400 if inner.get("type") == "invalid_request_error" else 0
 
 
 def _delay(details: Any) -> float | None:

@@ -10,7 +10,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeVar
@@ -30,6 +30,8 @@ AT_ONCE = 8
 """Requests under way at the same time for one call of ``generate``."""
 UNLIMITED = 1 << 20
 """Context of a model whose interface names none; the server refuses what is too long, with its own numbers."""
+LINGER = 0.1
+"""Seconds for the end of a stream behind its last event: a connection that is read to its end is used again."""
 SPARE = 256
 COUNTED = 4096
 _NOT_TAKEN = re.compile(r"[Uu]nsupported (?:value|parameter): '(\w+)'")
@@ -152,6 +154,9 @@ class RemoteModel:
                 if not data.strip():
                     continue  # a sign of life
                 if data.strip() == DONE:
+                    call.linger(LINGER)
+                    with suppress(ProviderError):
+                        next(events, None)
                     break
                 piece = self._heard(data)
                 heard.take(piece)
@@ -168,7 +173,14 @@ class RemoteModel:
 
     def _events(self, ask: Ask, call: Call) -> Generator[str, None, None]:
         """A generator, so that closing it closes the connection."""
-        yield from self._adapted(ask, lambda body: self.transport.events(ask.path, body, call))
+        yield from self._adapted(ask, lambda body: self.transport.events(ask.path, body, call, self._opens))
+
+    def _opens(self, data: str) -> bool:
+        """Whether an event says something, or that there is nothing more."""
+        if data.strip() in ("", DONE):
+            return bool(data.strip())
+        piece = self._heard(data)
+        return bool(piece.text or piece.logprobs or piece.finish)
 
     def _heard(self, data: str) -> Piece:
         found = self.transport.parse(data)
