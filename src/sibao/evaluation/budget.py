@@ -6,9 +6,11 @@ call whose worst case (every answer as long as it may be) would pass the limit, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from sibao.core.errors import BadInput, BudgetExceeded
 from sibao.core.prices import Price
@@ -18,6 +20,8 @@ from sibao.evaluation.asking import read_by
 from sibao.evaluation.sample import Loglikelihood
 from sibao.evaluation.statistics import detectable_difference
 from sibao.metrics._intervals import two_sided_t
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -71,11 +75,13 @@ def preview(pilot: Sequence[Usage], rows: int, most: float, price: Price) -> Pre
 @dataclass
 class Purse:
     """Money that one or more models spend together: ``limit`` (None: no end to it) and ``spent``, in one ``currency`` (empty:
-    that of the first price that is not nothing)."""
+    that of the first price that is not nothing). ``held``: what calls under way may cost."""
 
     limit: float | None = None
     currency: str = ""
     spent: float = 0.0
+    held: float = 0.0
+    lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def take(self, name: str, price: Price) -> None:
         """A model of that price will spend from it.
@@ -101,14 +107,32 @@ def metered(model: Model, price: Price, purse: Purse | None = None) -> Metered:
 
 class Metered:
     """Implements ``core.types.Model`` over another one. ``spent`` is in the price's currency; ``refused`` counts the calls
-    that the purse has stopped."""
+    that the purse has stopped. A hosted model has a ``bill``: it tells what each request costs, also those whose answers are
+    lost, which count with their worst case."""
 
     def __init__(self, model: Model, price: Price, purse: Purse | None = None) -> None:
         self.name, self.context = model.name, model.context
         self.price, self.purse = price, purse or Purse()
         self.purse.take(self.name, price)
         self.spent, self.usage, self.refused = 0.0, Usage(), 0
-        self._model: Any = model
+        bare: Any = model
+        self._model, self._billed = bare, hasattr(bare, "bill")
+        if self._billed:
+            bare.bill = self
+
+    def paid(self, usage: Usage) -> None:
+        """An answer came."""
+        with self.purse.lock:
+            self.usage = self.usage + usage
+            self._spend(self.price.cost(usage))
+
+    def lost(self, usage: Usage) -> bool:
+        """A request brought nothing, and may be paid for all the same. It may be sent again while the limit cannot be passed by
+        that: what is held holds every request under way once."""
+        purse = self.purse
+        with purse.lock:
+            self._spend(self.price.cost(usage))
+            return purse.limit is None or purse.spent + purse.held <= purse.limit
 
     def __getattr__(self, name: str) -> Any:
         """What else the model has."""
@@ -123,11 +147,10 @@ class Metered:
             BudgetExceeded: the prompts with answers of full length might cost more than is left.
         """
         options, many = options or GenerateOptions(), listed(prompts)
-        if self.purse.limit is not None:
-            self._refuse_dear(sum(self.worst(prompt, options) for prompt in many), len(many))
-        done: list[Completion] = self._model.generate(many, options)
-        for completion in done:
-            self._pay(completion.usage)
+        with self._held(many, lambda prompt: self.worst(prompt, options)):
+            done: list[Completion] = self._model.generate(many, options)
+        for completion in () if self._billed else done:
+            self.paid(completion.usage)
         return done
 
     def stream(self, prompt: Prompt, options: GenerateOptions | None = None) -> Iterator[Delta]:
@@ -136,12 +159,11 @@ class Metered:
         Raises:
             BudgetExceeded: as ``generate``.
         """
-        if self.purse.limit is not None:
-            self._refuse_dear(self.worst(prompt, options or GenerateOptions()), 1)
-        for delta in self._model.stream(prompt, options):
-            if delta.completion is not None:
-                self._pay(delta.completion.usage)
-            yield delta
+        with self._held([prompt], lambda one: self.worst(one, options or GenerateOptions())):
+            for delta in self._model.stream(prompt, options):
+                if delta.completion is not None and not self._billed:
+                    self.paid(delta.completion.usage)
+                yield delta
 
     def count(self, prompt: Prompt) -> int:
         """As the model's own."""
@@ -151,21 +173,33 @@ class Metered:
         """What an answer of full length would cost."""
         return self.price.cost(Usage(self.count(prompt), options.max_tokens))
 
-    def _pay(self, usage: Usage) -> None:
-        self.usage = self.usage + usage
-        cost = self.price.cost(usage)
+    def _spend(self, cost: float) -> None:
         self.spent += cost
         self.purse.spent += cost
 
-    def _refuse_dear(self, worst: float, rows: int) -> None:
+    @contextmanager
+    def _held(self, many: Sequence[T], cost: Callable[[T], float]) -> Iterator[None]:
+        """While they are asked, what they may cost is not there for others."""
+        worst = 0.0 if self.purse.limit is None else sum(map(cost, many))
+        self._hold(worst, len(many))
+        try:
+            yield
+        finally:
+            with self.purse.lock:
+                self.purse.held -= worst
+
+    def _hold(self, worst: float, rows: int) -> None:
         purse = self.purse
-        if purse.limit is not None and purse.spent + worst > purse.limit:
+        with purse.lock:
+            if purse.limit is None or purse.spent + purse.held + worst <= purse.limit:
+                purse.held += worst
+                return
             self.refused += 1
-            raise BudgetExceeded(
-                f"{rows} more answers may cost {worst:.4f} {self.price.currency}; {purse.spent:.4f} of "
-                f"{purse.limit:.4f} is spent",
-                hint="raise --max-cost and run it again: what was answered is kept",
-            )
+        raise BudgetExceeded(
+            f"{rows} more answers may cost {worst:.4f} {self.price.currency}; {purse.spent:.4f} of "
+            f"{purse.limit:.4f} is spent",
+            hint="raise --max-cost and run it again: what was answered is kept",
+        )
 
 
 class MeteredScorer(Metered):
@@ -177,10 +211,10 @@ class MeteredScorer(Metered):
         Raises:
             BudgetExceeded: the tokens to be read cost more than is left.
         """
-        usage = Usage(sum(read_by(self, Loglikelihood(*pair)) for pair in pairs))
-        self._refuse_dear(self.price.cost(usage), len(pairs))
-        found: list[Scored] = self._model.score(pairs)
-        self._pay(usage)
+        usages = [Usage(read_by(self, Loglikelihood(*pair))) for pair in pairs]
+        with self._held(usages, self.price.cost):
+            found: list[Scored] = self._model.score(pairs)
+        self._read(usages)
         return found
 
     def score_text(self, texts: Sequence[str]) -> list[Scored]:
@@ -189,8 +223,12 @@ class MeteredScorer(Metered):
         Raises:
             BudgetExceeded: as ``score``.
         """
-        usage = sum((Usage(self.count(text)) for text in texts), Usage())
-        self._refuse_dear(self.price.cost(usage), len(texts))
-        found: list[Scored] = self._model.score_text(texts)
-        self._pay(usage)
+        usages = [Usage(self.count(text)) for text in texts]
+        with self._held(usages, self.price.cost):
+            found: list[Scored] = self._model.score_text(texts)
+        self._read(usages)
         return found
+
+    def _read(self, usages: Sequence[Usage]) -> None:
+        for usage in () if self._billed else usages:
+            self.paid(usage)

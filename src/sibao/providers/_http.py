@@ -11,7 +11,7 @@ import json
 import logging
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from typing import Any, TypeVar
 
@@ -89,7 +89,7 @@ class Transport:
         call: Call | None = None,
         opens: Callable[[str], bool] = _any,
         lost: Callable[[], bool] = _gladly,
-    ) -> Iterator[str]:
+    ) -> Generator[str, None, None]:
         """The data of each event of a stream. Closing the iterator closes the connection, which ends the request; so does
         cancelling the call, from another thread.
 
@@ -219,7 +219,7 @@ class Transport:
 
     def _rest(
         self, response: httpx2.Response, source: Iterator[httpx2.ServerSentEvent], first: list[str], call: Call
-    ) -> Iterator[str]:
+    ) -> Generator[str, None, None]:
         try:
             yield from first
             call.hear(self.policy.read)

@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TypeVar
+from functools import lru_cache, partial
+from typing import Protocol, TypeVar
 
 from sibao.core.errors import ContextOverflow, ProviderError, UnknownName
-from sibao.core.types import Completion, Delta, GenerateOptions, Prompt, as_prompts
+from sibao.core.types import Completion, Delta, GenerateOptions, Prompt, Usage, as_prompts
 from sibao.providers._calls import Call, Deltas
 from sibao.providers._estimate import estimate
 from sibao.providers._http import Transport
@@ -49,16 +49,28 @@ class About:
     names: Callable[[], list[str]] | None = None
 
 
+class Bill(Protocol):
+    """Who pays for what a hosted model does. Its methods are called from several threads."""
+
+    def paid(self, usage: Usage) -> None:
+        """An answer came."""
+        ...
+
+    def lost(self, usage: Usage) -> bool:
+        """A request was sent, not refused, and brought nothing: so much may have to be paid. Whether it may be sent again."""
+        ...
+
+
 class RemoteModel:
     """Implements ``core.types.Model``. Several prompts are asked side by side. Answers come whole from ``generate``, so that
-    there the first token has waited as long as the last one; ``stream`` tells it apart.
-
-    """
+    there the first token has waited as long as the last one; ``stream`` tells it apart. ``bill`` (None: nobody) is told what
+    each request costs, also where its answer is lost, or comes beside one that failed."""
 
     def __init__(self, name: str, transport: Transport, wire: Wire, about: About) -> None:
         self.name, self.context = name, about.context
         self.transport, self.about, self._wire = transport, about, wire
         self._counts = None if about.counts is None else _remembered(about.counts)
+        self.bill: Bill | None = None
         self._spare: dict[str, Completion] = {}
         self._without: set[str] = set()
 
@@ -72,7 +84,7 @@ class RemoteModel:
         """
         options = options or GenerateOptions()
         asks = [(self._wire.ask(prompt, options, stream=False), prompt) for prompt in as_prompts(prompts)]
-        done = side_by_side(lambda one: self._complete(*one), asks, AT_ONCE)
+        done = side_by_side(lambda one: self._complete(*one, options.max_tokens), asks, AT_ONCE)
         fault = next((one for one in done if isinstance(one, Exception)), None)
         if fault is None:
             return [one for one in done if isinstance(one, Completion)]
@@ -87,12 +99,25 @@ class RemoteModel:
         Raises:
             BadInput: as ``generate``, at once. ProviderError: as ``generate``; ``retryable`` where the answer broke off.
         """
-        ask, call = self._wire.ask(prompt, options or GenerateOptions(), stream=True), self.transport.call()
-        return Deltas(self._deltas(ask, prompt, call), call)
+        options = options or GenerateOptions()
+        ask, call = self._wire.ask(prompt, options, stream=True), self.transport.call()
+        return Deltas(self._deltas(ask, prompt, call, options.max_tokens), call)
 
     def count(self, prompt: Prompt) -> int:
         """Tokens of the prompt: the server's count where it has one, else an estimate (see ``_estimate``)."""
         return estimate(prompt) if self._counts is None else self._counts(prompt)
+
+    def pay(self, usage: Usage) -> None:
+        """Tell the bill of an answer."""
+        if self.bill is not None:
+            self.bill.paid(usage)
+
+    def lost(self, prompt: Prompt, most: int) -> bool:
+        """Tell the bill of a request that brought nothing, whose answer may have ``most`` tokens; whether it may be sent
+        again."""
+        return self.bill is None or self.bill.lost(
+            Usage(estimate(prompt), most)
+        )  # a server that fails is not asked to count
 
     def close(self) -> None:
         """End its connections."""
@@ -137,19 +162,39 @@ class RemoteModel:
         except (ProviderError, ContextOverflow):
             return []
 
-    def _complete(self, ask: Ask, prompt: Prompt) -> Completion:
+    def _complete(self, ask: Ask, prompt: Prompt, most: int) -> Completion:
         if (spare := self._spare.pop(_digest(ask), None)) is not None:
             return spare
         begun = time.perf_counter()
-        found = self._adapted(ask, lambda body: self.transport.json("POST", ask.path, body))
-        piece = self.understood(lambda: self._wire.read(found))
+        lost = partial(self.lost, prompt, most)
+        found = self._adapted(ask, lambda body: self.transport.json("POST", ask.path, body, lost))
+        try:
+            piece = self.understood(lambda: self._wire.read(found))
+        except ProviderError:
+            lost()
+            raise
         seconds = time.perf_counter() - begun
         usage = (piece.counts or Counts()).usage(prompt, piece.text)
+        self.pay(usage)
         return Completion(piece.text, piece.finish or "error", usage, seconds, seconds, piece.logprobs)
 
-    def _deltas(self, ask: Ask, prompt: Prompt, call: Call) -> Iterator[Delta]:
-        begun, first, heard = time.perf_counter(), 0.0, Heard()
-        with closing(self._events(ask, call)) as events:
+    def _deltas(self, ask: Ask, prompt: Prompt, call: Call, most: int) -> Iterator[Delta]:
+        begun, lost = time.perf_counter(), partial(self.lost, prompt, most)
+        events = self._adapted(ask, lambda body: self.transport.events(ask.path, body, call, self._opens, lost))
+        try:
+            last = yield from self._told(events, prompt, call, begun)
+        except BaseException:  # also where nobody wants to hear the rest
+            lost()
+            raise
+        self.pay(last.usage)
+        yield Delta("", last)
+
+    def _told(
+        self, events: Generator[str, None, None], prompt: Prompt, call: Call, begun: float
+    ) -> Generator[Delta, None, Completion]:
+        """The pieces of a stream that has begun, and what they make."""
+        first, heard = 0.0, Heard()
+        with closing(events):
             for data in events:
                 if not data.strip():
                     continue  # a sign of life
@@ -169,11 +214,7 @@ class RemoteModel:
                 hint="ask again", retryable=True,
             )  # fmt: skip
         usage, seconds = heard.counts.usage(prompt, heard.text), time.perf_counter() - begun
-        yield Delta("", Completion(heard.text, heard.finish, usage, seconds, first or seconds, tuple(heard.logprobs)))
-
-    def _events(self, ask: Ask, call: Call) -> Generator[str, None, None]:
-        """A generator, so that closing it closes the connection."""
-        yield from self._adapted(ask, lambda body: self.transport.events(ask.path, body, call, self._opens))
+        return Completion(heard.text, heard.finish, usage, seconds, first or seconds, tuple(heard.logprobs))
 
     def _opens(self, data: str) -> bool:
         """Whether an event says something, or that there is nothing more."""

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from sibao.core.errors import BadInput, ProviderError
-from sibao.core.types import Prompt, Scored
+from sibao.core.types import Prompt, Scored, Usage
 from sibao.providers import _embeddings
 from sibao.providers._echo import credible, request, scored, tokens
 from sibao.providers._http import Transport
@@ -119,7 +120,10 @@ class CompatibleModel(RemoteModel):
         self._credible = True
 
     def _sent(self, body: dict[str, Any]) -> dict[str, Any]:
-        return self.asked(lambda: self.transport.json("POST", TEXT, body))
+        lost = partial(self.lost, str(body["prompt"]), int(body["max_tokens"]))
+        found = self.asked(lambda: self.transport.json("POST", TEXT, body, lost))
+        self.pay(Usage(self.count(str(body["prompt"]))))
+        return found
 
     def _scored(self, text: str, begin: int | None) -> Scored:
         told = self._echoed(lambda: tokens(self._sent(request(self.about.model, text)), text))
