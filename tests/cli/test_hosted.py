@@ -115,3 +115,31 @@ def test_the_same_name_at_another_address_is_another_model(remote: Remote, monke
     assert identity_of("openai:m") != here == f"openai:m#{here.partition('#')[2]}"
     free = price_of("http://127.0.0.1:1/v1#m")
     assert free is not None and free.output_per_million == 0 and price_of("https://a.example/v1#m") is None
+
+
+def picky(seen: Seen) -> Play:
+    """A server that refuses one text."""
+    said_last = seen.body["messages"][-1]["content"] if seen.method == "POST" else ""
+    return said(failure("content policy"), 400) if "bad" in said_last else again(seen)
+
+
+def test_a_text_that_fails_leaves_the_others_theirs(remote: Remote, run: Run, tmp_path: Path) -> None:
+    texts = [f"text {i}" if i != 11 else "bad text" for i in range(20)]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps({"prompt": text}) + "\n" for text in texts), encoding="utf-8")
+    remote.play(picky)
+    done = run("generate", "-f", str(path), "--model", "openai:m")
+    assert done.exit_code == 1 and done.stdout.splitlines() == [text for text in texts if text != "bad text"]
+    assert "text 12: openai:m: content policy (status 400)" in done.stderr and "1 of 20 texts failed" in done.stderr
+    asked = [seen.body["messages"][-1]["content"] for seen in remote.seen]
+    assert all(asked.count(text) == 1 for text in texts if text != "bad text"), "no answer is paid twice"
+    found = run("translate", "我喜欢读书。", "bad 坏", "你好", "--to", "en", "--model", "openai:m", "--json")
+    results = json.loads(found.stdout)["results"]
+    assert found.exit_code == 1 and ["error" in one for one in results] == [False, True, False]
+    assert results[1]["error"]["type"] == "ProviderError" and "你好" in results[2]["text"]
+
+
+def test_where_all_fail_there_is_one_message(remote: Remote, run: Run) -> None:
+    remote.play(said(failure("You exceeded your current quota", "insufficient_quota"), 429))
+    done = run("generate", "a", "b", "c", "--model", "openai:m", "--json")
+    assert done.exit_code == 1 and "exceeded" in json.loads(done.stdout)["error"]["message"]

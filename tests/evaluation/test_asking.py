@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from tests.evaluation.models import Reader
 
-from sibao.core.errors import BadInput
+from sibao.core.errors import BadInput, BudgetExceeded, ContextOverflow, ProviderError
 from sibao.core.types import Completion, GenerateOptions, Scored
 from sibao.evaluation.asking import ask
 from sibao.evaluation.sample import Generation, Judged, Loglikelihood, Outcome, Reply, Request, Rolling, Sample
@@ -65,3 +67,47 @@ def test_a_model_without_likelihoods_is_refused_before_anything_is_asked() -> No
 
     with pytest.raises(BadInput, match="gives no token probabilities"):
         ask(Writes(), [sample("0", Rolling("a"))], judge=judge)  # type: ignore[arg-type]
+
+
+class Dead(Reader):
+    """A provider that fails from some row on; ``error`` says how."""
+
+    def __init__(self, error: Exception, good: int) -> None:
+        super().__init__()
+        self.error, self.good = error, good
+
+    def generate(self, prompts: Any, options: GenerateOptions | None = None) -> list[Completion]:
+        """As the model's own, for the first rows."""
+        if any(int(prompt.split()[1]) >= self.good for prompt in prompts):
+            raise self.error
+        return super().generate(prompts, options)
+
+
+ROWS = [sample(str(i), Generation(f"say {i}", GenerateOptions(max_tokens=3))) for i in range(100)]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ProviderError("no key", status=401), ProviderError("pay", status=402), ProviderError("no credit", status=429)],
+)
+def test_what_no_row_can_change_ends_the_run(error: ProviderError) -> None:
+    with pytest.raises(ProviderError) as caught:
+        ask(Dead(error, 20), ROWS, judge=judge, batch=8)
+    assert caught.value is error
+
+
+@pytest.mark.parametrize("batch", [1, 8, 32])
+@pytest.mark.parametrize("status", [None, 403, 503])
+def test_a_provider_that_is_dead_ends_the_run(batch: int, status: int | None) -> None:
+    done: list[Outcome] = []
+    error = ProviderError("down", retryable=status != 403, status=status)
+    with pytest.raises(ProviderError, match=rf"{max(16, batch)} rows on end failed, the last one so: down"):
+        ask(Dead(error, 20), ROWS, judge=judge, batch=batch, on_done=done.append)
+    assert [outcome.missing for outcome in done] == [""] * 20 + ["down"] * (max(16, batch) - 1)
+    short = ask(Dead(error, 90), ROWS, judge=judge, batch=batch)
+    assert [outcome.missing for outcome in short] == [""] * 90 + ["down"] * 10
+
+
+def test_a_spent_limit_and_long_prompts_end_nothing() -> None:
+    for error in (BudgetExceeded("spent"), ContextOverflow(9, 8)):
+        assert sum(bool(outcome.missing) for outcome in ask(Dead(error, 20), ROWS, judge=judge, batch=8)) == 80

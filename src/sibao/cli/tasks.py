@@ -8,7 +8,7 @@ import typer
 
 from sibao.cli._flags import FileOption, TaskFlags, Tongue, example, new_group, with_task_flags
 from sibao.cli._form import Choices, Grammar, JsonSchema, Regex, response_format
-from sibao.cli._show import head, note, print_json, write
+from sibao.cli._show import failure, head, note, print_json, write
 
 if TYPE_CHECKING:
     from sibao.tasks.base import TaskResult
@@ -180,21 +180,39 @@ def _job(task: str, flags: TaskFlags, **options: Any) -> Job:
 
 def _show(command: str, work: Job, many: list[Any], flags: TaskFlags) -> None:
     """JSON when asked for; one text streamed; several one after another."""
-    if flags.json:
-        found = [result.to_json() for result in work.run(many)]
-        body = found[0] if len(found) == 1 else {"results": found}
-        print_json({**head(command, work.model.name), **body})
-    elif len(many) == 1:
+    if len(many) != 1:
+        _show_several(command, work, many, flags)
+    elif flags.json:
+        print_json({**head(command, work.model.name), **work.run(many)[0].to_json()})
+    else:
         result = work.stream(many[0], write)
         write("" if result.text.endswith("\n") else "\n")
         write_others(result)
         remark(result)
-    else:
-        for result in work.run(many):
-            write(result.text + "\n")
-            write_others(result)
-            remark(result)
     remark_guesses(work, flags)
+
+
+def _show_several(command: str, work: Job, many: list[Any], flags: TaskFlags) -> None:
+    """Results in order; those that failed are told in their places, and by the exit code."""
+    from sibao.core.errors import SibaoError
+
+    found = work.each(many)
+    failed = [one for one in found if isinstance(one, SibaoError)]
+    if failed and len(failed) == len(found):
+        raise failed[0]
+    if flags.json:
+        print_json({**head(command, work.model.name), "results": [one.to_json() for one in found]})
+    for number, one in enumerate(() if flags.json else found, start=1):
+        if isinstance(one, SibaoError):
+            failure(f"text {number}: {one.message}", one.hint)
+            continue
+        write(one.text + "\n")
+        write_others(one)
+        remark(one)
+    if failed:
+        note(f"{len(failed)} of {len(found)} texts failed")
+        remark_guesses(work, flags)
+        raise typer.Exit(failed[0].exit_code)
 
 
 def write_others(result: TaskResult) -> None:

@@ -6,27 +6,47 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from sibao.core.errors import BadInput, ContextOverflow, ProviderError
+from sibao.core.errors import BadInput, BudgetExceeded, ContextOverflow, ProviderError
 from sibao.core.types import BROKEN_OFF, Completion, GenerateOptions, Model, Scored, Scorer
 from sibao.evaluation.sample import Generation, Judged, Loglikelihood, Outcome, Reply, Request, Rolling, Sample
+from sibao.tasks.long import FAULTS, hopeless
 
-FAULTS = (ProviderError, ContextOverflow)
-"""What makes a row missing: a provider that failed, a prompt that the model cannot hold."""
+LEAST = 16
 BROKE_OFF = "the model failed while it wrote"
 """Why a row is missing whose text broke off."""
 Judge = Callable[[Sample, Sequence[Reply]], Judged]
 
 
-def hopeless(error: Exception) -> bool:
-    """Whether no other row can go better: the key is missing or wrong."""
-    return isinstance(error, ProviderError) and error.status == 401
-
-
 class Failed:
-    """In place of a reply: why there is none."""
+    """In place of a reply: why there is none, and the error that said so."""
 
-    def __init__(self, why: str) -> None:
-        self.why = why
+    def __init__(self, why: str, error: Exception | None = None) -> None:
+        self.why, self.error = why, error
+
+
+class Patience:
+    """Ends the asking of a provider that answers no more: as many rows on end as a batch has (at least ``LEAST``) failed
+    there. Rows that the model cannot hold, or that a limit of cost has stopped, say nothing of it."""
+
+    def __init__(self, batch: int) -> None:
+        self._most, self._failed = max(batch, LEAST), 0
+
+    def row(self, error: object) -> None:
+        """The next row, in order: how it failed, or None.
+
+        Raises:
+            ProviderError: no other row can go better, or too many failed.
+        """
+        if hopeless(error) and isinstance(error, ProviderError):
+            raise error
+        if isinstance(error, BudgetExceeded | ContextOverflow):
+            return
+        self._failed = self._failed + 1 if isinstance(error, ProviderError) else 0
+        if isinstance(error, ProviderError) and self._failed >= self._most:
+            raise ProviderError(
+                f"{self._failed} rows on end failed, the last one so: {error.message}",
+                hint="what was answered is kept: run it again when the provider answers", status=error.status,
+            )  # fmt: skip
 
 
 def ask(
@@ -43,15 +63,19 @@ def ask(
     prompts of one subject), which the engine then reads once.
 
     Raises:
-        BadInput: likelihoods are wanted of a model that gives none. ProviderError: the key is refused.
+        BadInput: likelihoods are wanted of a model that gives none. ProviderError: the key is refused, no credit is left, or the
+        provider answers no more (``Patience``).
     """
     _refuse_no_scorer(model, samples)
     outcomes: list[Outcome] = []
+    patience = Patience(batch)
     for begin in range(0, len(samples), batch):
         part = samples[begin : begin + batch]
         replies = replies_to(model, [request for sample in part for request in sample.requests])
         for sample in part:
-            outcome = _outcome(sample, [replies[request_key(r)] for r in sample.requests], judge)
+            own = [replies[request_key(r)] for r in sample.requests]
+            patience.row(next((reply.error for reply in own if isinstance(reply, Failed)), None))
+            outcome = _outcome(sample, own, judge)
             outcomes.append(outcome)
             on_done(outcome)
     return outcomes
@@ -115,7 +139,7 @@ def _each(
         if hopeless(error):
             raise
         if len(wanted) == 1:
-            return dict.fromkeys(wanted, Failed(getattr(error, "message", str(error))))
+            return dict.fromkeys(wanted, Failed(getattr(error, "message", str(error)), error))
     found: dict[str, Reply | Failed] = {}
     for half in _halves(wanted):
         found |= _each(call, half, faults)

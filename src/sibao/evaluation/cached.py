@@ -2,7 +2,8 @@
 
 The key is the SHA-256 of the model's identity (what its weights are, and how they are computed), the whole question and
 every option, so a changed prompt, template, precision or file of weights asks anew. A stopped evaluation goes on where it
-was, because each batch is kept as soon as it is there. A failure is never kept, nor a text drawn without a seed.
+was, because each batch is kept as soon as it is there, and of a batch that failed or was
+interrupted what a hosted model had answered. A failure is never kept, nor a text drawn without a seed.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ class Cached:
     def __init__(self, model: Model, identity: str) -> None:
         self.name, self.context, self.identity = model.name, model.context, identity
         self.fresh, self.kept = 0, 0
+        self._saved: set[str] = set()
+        """Keys of answers that came beside a failure."""
         self._model: Any = model
 
     def __getattr__(self, name: str) -> Any:
@@ -54,7 +57,21 @@ class Cached:
         if options.sampling.temperature > 0 and options.sampling.seed is None:
             return list(self._model.generate(many, options))
         keys = [self._key("generate", prompt, asdict(options)) for prompt in many]
-        return self._through(keys, many, lambda part: self._model.generate(part, options), asdict, _completion)
+        there = getattr(self._model, "answered", None)
+        return self._through(
+            keys, many, lambda part: self._model.generate(part, options), asdict, _completion,
+            there and (lambda part: there(part, options)),
+        )  # fmt: skip
+
+    def answered(self, prompts: Sequence[Prompt], options: GenerateOptions) -> list[Completion | None]:
+        """What is kept of these prompts, also since ``generate`` failed or was interrupted."""
+        if options.sampling.temperature > 0 and options.sampling.seed is None:
+            own = getattr(self._model, "answered", None)
+            return own(prompts, options) if own else [None] * len(prompts)
+        keys = [self._key("generate", prompt, asdict(options)) for prompt in prompts]
+        found = responses(keys)
+        self.kept += sum(key in found and key not in self._saved for key in keys)
+        return [_completion(found[key]) if key in found else None for key in keys]
 
     def stream(self, prompt: Prompt, options: GenerateOptions | None = None) -> Iterator[Delta]:
         """As the model's own; never kept."""
@@ -75,19 +92,31 @@ class Cached:
         answer: Callable[[list[Any]], Sequence[Any]],
         write: Callable[[Any], Any],
         read: Callable[[Any], Any],
+        there: Callable[[list[Any]], Sequence[Any]] | None = None,
     ) -> list[Any]:
-        """Answers in order: the kept ones, and the others from the model, which are then kept."""
+        """Answers in order: the kept ones, and the others from the model, which are then kept. ``there``: what the model had
+        answered when it failed."""
         found = {key: read(value) for key, value in responses(keys).items()}
         kept = sum(key in found for key in keys)
         todo = {key: one for key, one in zip(keys, asked, strict=True) if key not in found}
         if todo:
-            new = dict(zip(todo, answer(list(todo.values())), strict=True))
-            self.fresh += len(new)
-            whole = {key: write(one) for key, one in new.items() if getattr(one, "finish_reason", "") not in BROKEN_OFF}
-            keep_responses(self.name, whole)
+            try:
+                new = dict(zip(todo, answer(list(todo.values())), strict=True))
+            except BaseException:  # the user's interrupt, too: what is there was paid for
+                had = dict(zip(todo, there(list(todo.values())), strict=True)) if there else {}
+                saved = {key: one for key, one in had.items() if one is not None}
+                self._saved |= set(saved)
+                self._keep(saved, write)
+                raise
+            self._keep(new, write)
             found |= new
         self.kept += kept  # not where the others failed: then each is asked again
         return [found[key] for key in keys]
+
+    def _keep(self, new: dict[str, Any], write: Callable[[Any], Any]) -> None:
+        self.fresh += len(new)
+        whole = {key: write(one) for key, one in new.items() if getattr(one, "finish_reason", "") not in BROKEN_OFF}
+        keep_responses(self.name, whole)
 
 
 class CachedScorer(Cached):

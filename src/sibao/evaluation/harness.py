@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
-from sibao.core.errors import BadInput, ContextOverflow, ProviderError
+from sibao.core.errors import BadInput, SibaoError
 from sibao.core.names import load_module
 from sibao.core.types import BROKEN_OFF, GenerateOptions, Model, Row, Score
-from sibao.evaluation.asking import BROKE_OFF, hopeless
+from sibao.evaluation.asking import BROKE_OFF, Patience
 from sibao.evaluation.clusters import clustered, compare_clustered
 from sibao.evaluation.statistics import Comparison
 from sibao.tasks import long
@@ -82,34 +82,25 @@ def answer(
     """The model's answers, in the order of ``todo``; computed ``batch`` at a time, alike lengths together.
 
     Raises:
-        ProviderError: the key is refused, which no other row would change.
+        ProviderError: the key is refused, no credit is left, or the provider answers no more (``asking.Patience``).
     """
     order = sorted(range(len(todo)), key=lambda i: len(str(todo[i].inputs)))
     done: dict[int, Answered] = {}
+    patience = Patience(batch)
     for begin in range(0, len(order), batch):
         part = order[begin : begin + batch]
-        for i, answered in zip(part, _batch(task, model, [todo[i] for i in part], options, piece_tokens), strict=True):
-            done[i] = answered
-            on_done(answered)
+        results = long.run_each(task, model, [todo[i].inputs for i in part], options, piece_tokens=piece_tokens)
+        for i, result in zip(part, results, strict=True):
+            patience.row(result)
+            done[i] = _answered(todo[i], result)
+            on_done(done[i])
     return [done[i] for i in range(len(todo))]
 
 
-def _batch(
-    task: Task[Any], model: Model, part: list[Item], options: GenerateOptions | None, piece_tokens: int | None
-) -> list[Answered]:
-    try:
-        results = long.run_many(task, model, [i.inputs for i in part], options, piece_tokens=piece_tokens)
-        return [_answered(i, r) for i, r in zip(part, results, strict=True)]
-    except (ProviderError, ContextOverflow) as error:
-        if hopeless(error):
-            raise
-        if len(part) == 1:
-            return [Answered(part[0], missing=error.message)]
-    return [a for i in part for a in _batch(task, model, [i], options, piece_tokens)]
-
-
-def _answered(item: Item, result: TaskResult) -> Answered:
+def _answered(item: Item, result: TaskResult | SibaoError) -> Answered:
     """A text that broke off says nothing of the model; what was written of it is not scored."""
+    if isinstance(result, SibaoError):
+        return Answered(item, missing=result.message)
     whole = result.finish_reason not in BROKEN_OFF
     return Answered(item, result) if whole else Answered(item, missing=BROKE_OFF)
 

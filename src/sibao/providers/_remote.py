@@ -84,14 +84,31 @@ class RemoteModel:
         """
         options = options or GenerateOptions()
         asks = [(self._wire.ask(prompt, options, stream=False), prompt) for prompt in as_prompts(prompts)]
-        done = side_by_side(lambda one: self._complete(*one, options.max_tokens), asks, AT_ONCE)
-        fault = next((one for one in done if isinstance(one, Exception)), None)
-        if fault is None:
-            return [one for one in done if isinstance(one, Completion)]
-        for (ask, _), one in zip(asks, done, strict=True):
-            if isinstance(one, Completion):
-                self._keep(ask, one)
-        raise fault
+        came: list[tuple[Ask, Completion]] = []
+
+        def complete(one: tuple[Ask, Prompt]) -> Completion:
+            completion = self._complete(*one, options.max_tokens)
+            came.append((one[0], completion))
+            return completion
+
+        try:
+            done = side_by_side(complete, asks, AT_ONCE)
+            for fault in done:
+                if isinstance(fault, Exception):
+                    raise fault
+        except BaseException:  # the user's interrupt, too
+            for ask, completion in came:
+                self._keep(ask, completion)
+            raise
+        return [one for one in done if isinstance(one, Completion)]
+
+    def answered(self, prompts: Sequence[Prompt], options: GenerateOptions) -> list[Completion | None]:
+        """What ``generate`` had of these prompts when it failed or was interrupted; it is given out once."""
+        digests = [_digest(self._wire.ask(prompt, options, stream=False)) for prompt in prompts]
+        found = [self._spare.get(digest) for digest in digests]
+        for digest in digests:
+            self._spare.pop(digest, None)
+        return found
 
     def stream(self, prompt: Prompt, options: GenerateOptions | None = None) -> Deltas:
         """Complete one prompt piece by piece. Closing the iterator closes the connection; another thread may cancel it.

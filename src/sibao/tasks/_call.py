@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sibao.core.errors import ContextOverflow
+from sibao.core.errors import ContextOverflow, SibaoError
 from sibao.core.types import Completion, FinishReason, GenerateOptions, Model, Prompt, SourceForm, Usage
+from sibao.tasks._each import each
 from sibao.tasks.base import Task, TaskResult
 
 _WORST: tuple[FinishReason, ...] = ("error", "cancelled", "length", "stop")
@@ -86,6 +87,13 @@ class Call:
             return self.model.generate(prompts, self.settings(limit))
         alone = zip(many, prompts, strict=True)
         return [self.model.generate([prompt], self.settings(self.limit(inputs)))[0] for inputs, prompt in alone]
+
+    def each(self, many: Sequence[Any]) -> list[Completion | SibaoError]:
+        """A completion for each, or why there is none; for inputs that fit under the largest limit."""
+        if not many:
+            return []
+        limit = max(self.limit(inputs) for inputs in many)
+        return each(self.model, [self.prompt(inputs) for inputs in many], self.settings(limit))
 
     def overflow(self, inputs: Any, *, hint: str = "") -> ContextOverflow:
         """The refusal, with the numbers."""

@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from sibao.core.errors import SibaoError
 from sibao.core.types import Delta, GenerateOptions, Model
 from sibao.tasks._call import Call, finish
 from sibao.tasks._direct import direct
+from sibao.tasks._each import FAULTS, hopeless
 from sibao.tasks._pieces import DoesNotFitError
 from sibao.tasks._strategies import STRATEGIES
 from sibao.tasks.base import Task, TaskResult
@@ -22,7 +24,7 @@ from sibao.tasks.base import Task, TaskResult
 LEAST = 16
 """New tokens below which free writing is refused rather than made shorter."""
 
-__all__ = ["finish", "fits", "run", "run_many", "stream"]
+__all__ = ["FAULTS", "finish", "fits", "hopeless", "run", "run_each", "run_many", "stream"]
 
 
 def fits(task: Task[Any], model: Model, inputs: Any, options: GenerateOptions | None = None) -> bool:
@@ -77,9 +79,7 @@ def run_many(
     if done := direct(task, model, many):
         return done
     call = Call(task, model, options, piece_tokens)
-    limit = max((call.limit(inputs) for inputs in many), default=0)
-    shared = replace(call, options=options or GenerateOptions(max_tokens=limit))
-    short = [i for i, inputs in enumerate(many) if shared.fits(inputs) and not _cut_by_stop(call, inputs)]
+    short = _short(call, many)
     results: dict[int, TaskResult] = {}
     for i, completion in zip(short, call.generate([many[i] for i in short]), strict=True):
         results[i] = finish(task, many[i], completion)
@@ -87,6 +87,47 @@ def run_many(
         if i not in results:
             results[i] = run(task, model, inputs, options, piece_tokens=piece_tokens)
     return [results[i] for i in range(len(many))]
+
+
+def run_each(
+    task: Task[Any],
+    model: Model,
+    many: Sequence[Any],
+    options: GenerateOptions | None = None,
+    *,
+    piece_tokens: int | None = None,
+) -> list[TaskResult | SibaoError]:
+    """``run_many`` where a provider that fails at some inputs, or inputs that do not fit, leave the others their results: the
+    error stands in the place of the result. Nothing more is asked where no other could go better (``hopeless``)."""
+    if done := direct(task, model, many):
+        return list(done)
+    call = Call(task, model, options, piece_tokens)
+    short = _short(call, many)
+    results: dict[int, TaskResult | SibaoError] = {}
+    for i, one in zip(short, call.each([many[i] for i in short]), strict=True):
+        results[i] = one if isinstance(one, SibaoError) else finish(task, many[i], one)
+    end = next((one for one in results.values() if isinstance(one, SibaoError) and hopeless(one)), None)
+    for i, inputs in enumerate(many):
+        if i in results:
+            continue
+        tried = results[i] = end or _tried(call, inputs)
+        if isinstance(tried, SibaoError) and hopeless(tried):
+            end = tried
+    return [results[i] for i in range(len(many))]
+
+
+def _tried(call: Call, inputs: Any) -> TaskResult | SibaoError:
+    try:
+        return run(call.task, call.model, inputs, call.options, piece_tokens=call.piece_tokens)
+    except FAULTS as error:
+        return error
+
+
+def _short(call: Call, many: Sequence[Any]) -> list[int]:
+    """Which inputs go through the model as one batch, under the largest limit."""
+    limit = max((call.limit(inputs) for inputs in many), default=0)
+    shared = replace(call, options=call.options or GenerateOptions(max_tokens=limit))
+    return [i for i, inputs in enumerate(many) if shared.fits(inputs) and not _cut_by_stop(call, inputs)]
 
 
 def stream(task: Task[Any], model: Model, inputs: Any, options: GenerateOptions | None = None) -> Iterator[Delta]:

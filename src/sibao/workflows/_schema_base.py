@@ -41,3 +41,9 @@ class Failure(Json):
     )
     message: str = Field(description="What was got and what was wanted.")
     hint: str = Field(description="What to do next; may be empty.")
+
+
+class RowFailure(Json):
+    """Why there is no result; in place of one where several were asked for."""
+
+    error: Failure = Field(description="What went wrong.")

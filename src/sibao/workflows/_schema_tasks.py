@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from sibao.workflows._schema_base import Head, Json
+from sibao.workflows._schema_base import Head, Json, RowFailure
 
 
 class Usage(Json):
@@ -109,6 +109,7 @@ class DescribeOut(Head, Described):
 class SeveralOut(Head):
     """Any task with several texts."""
 
-    results: list[Translated | Answered | Summarized | Described | Generated] = Field(
-        description="One object for each text, in order, as for one text but without the three fields of the head."
+    results: list[Translated | Answered | Summarized | Described | Generated | RowFailure] = Field(
+        description="One object for each text, in order, as for one text but without the three fields of the head; where one "
+        "failed, why (exit code 1)."
     )

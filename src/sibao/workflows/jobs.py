@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypedDict
 
-from sibao.core.errors import UnknownName
+from sibao.core.errors import SibaoError, UnknownName
 from sibao.core.types import (
     Completion,
     Delta,
@@ -64,6 +64,12 @@ class Settled:
     def generate(self, prompts: str | Sequence[Prompt], options: GenerateOptions | None = None) -> list[Completion]:
         """As the model's own."""
         return self._model.generate(prompts, self._options(options))
+
+    def answered(self, prompts: Sequence[Prompt], options: GenerateOptions) -> list[Completion | None]:
+        """As the model's own; one that keeps nothing when it fails has nothing."""
+        own = getattr(self._model, "answered", None)
+        found: list[Completion | None] = own(prompts, self._options(options)) if own else [None] * len(prompts)
+        return found
 
     def stream(self, prompt: Prompt, options: GenerateOptions | None = None) -> Iterator[Delta]:
         """As the model's own."""
@@ -133,6 +139,11 @@ class Job:
         else:
             found = long.run_many(self.task, self.model, many, self.options, piece_tokens=self.piece_tokens)
         return [self._noted(result) for result in found]
+
+    def each(self, many: Sequence[Any]) -> list[TaskResult | SibaoError]:
+        """As ``run``; inputs that fail by themselves have their error in the place of the result (``tasks.long.run_each``)."""
+        found = long.run_each(self.task, self.model, many, self.options, piece_tokens=self.piece_tokens)
+        return [one if isinstance(one, SibaoError) else self._noted(one) for one in found]
 
     def stream(self, inputs: Any, write: Callable[[str], object]) -> TaskResult:
         """One result, its text handed to ``write`` as it comes; at the end where it takes several calls.
