@@ -143,3 +143,11 @@ def test_where_all_fail_there_is_one_message(remote: Remote, run: Run) -> None:
     remote.play(said(failure("You exceeded your current quota", "insufficient_quota"), 429))
     done = run("generate", "a", "b", "c", "--model", "openai:m", "--json")
     assert done.exit_code == 1 and "exceeded" in json.loads(done.stdout)["error"]["message"]
+
+
+def test_an_answer_that_a_filter_cut_is_told(remote: Remote, run: Run) -> None:
+    remote.play(streamed(chunk("half an"), chunk(finish="content_filter"), COUNTED))
+    done = run("generate", "x", "--model", "openai:m")
+    assert done.stdout == "half an\n" and "note: this is no whole answer" in done.stderr
+    remote.play(said(chat("half an", "content_filter")))
+    assert run("generate", "x", "y", "--model", "openai:m").stderr.count("note: this is no whole answer") == 2

@@ -435,6 +435,12 @@ def test_streams_one_after_another_share_a_connection(remote: Remote) -> None:
         "http://host/v1?key=1",
         "http://ho st/v1",
         "http://h:x/v1",
+        "http://[::1].evil.com/v1",
+        "http://[::1]evil.com/v1",
+        "http://evil.com[::1]/v1",
+        "http://127.0.0.1\\evil.com/v1",
+        "http://127.0.0.1%2eevil.com/v1",
+        "http://h:x/v1?key=u:p",
     ],
 )
 def test_addresses_that_are_none(url: str) -> None:
@@ -448,7 +454,8 @@ def test_addresses_that_are_none(url: str) -> None:
     [
         ("http://127.0.0.1:1/v1", True), ("http://127.9.9.9", True), ("http://[::1]:8/v1", True), ("http://localhost/v1/", True),
         ("http://127.0.0.1.evil.example/v1", False), ("http://localhost.evil.example", False), ("http://10.0.0.1", False),
-        ("https://api.openai.com/v1", False), ("http://0.0.0.0/v1", False),
+        ("https://api.openai.com/v1", False), ("http://0.0.0.0/v1", False), ("http://[fe80::1%eth0]:8/v1", False),
+        ("http://例子.example", False), ("http://a_b.example:80", False),
     ],
 )  # fmt: skip
 def test_which_addresses_are_this_machine(url: str, here: bool) -> None:

@@ -141,3 +141,16 @@ def test_names_and_ids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("mini", "mini"), ("helper", "mini"), ("a=b/m", "a=b/m"), ("./a=b/m", "./a=b/m"), ("c=d", "c=d"),
         ("x", "openai:gpt-4o"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("word", ["openai:command-r+", "http://127.0.0.1:1/v1#c4ai-command-r+", "google:a+b"])
+def test_a_plus_is_part_of_a_hosted_name(word: str) -> None:
+    assert (Entry.read(word).base, Entry.read(word).adapter) == (word, None)
+    assert (Entry.read(f"r={word}").id, Entry.read(f"r={word}").base) == ("r", word)
+
+
+@pytest.mark.parametrize("url", ["http://user:pw@127.0.0.1:1/v1#m", "there=http://127.0.0.1:1/v1?key=pw#m"])
+def test_a_url_with_a_secret_is_refused_at_the_start(url: str) -> None:
+    with pytest.raises(BadInput, match="has more in it") as caught:
+        Hall(ServeOptions((url,)))
+    assert "pw" not in str(caught.value)

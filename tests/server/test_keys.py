@@ -282,3 +282,11 @@ def test_names_of_keys_may_be_chinese(tmp_path: Path) -> None:
         with pytest.raises(BadInput):
             new_key(file, name)
     assert set(read(file)) == set(keys)
+
+
+@pytest.mark.parametrize("limit", [{"budget": float("nan")}, {"budget": -1.0}, {"requests_per_minute": 0.0}])
+def test_a_limit_that_is_none_is_told(tmp_path: Path, limit: dict[str, float]) -> None:
+    file = tmp_path / "keys.toml"
+    with pytest.raises(BadInput, match="wanted a number above 0"):
+        new_key(file, "one", **limit)
+    assert not file.exists()

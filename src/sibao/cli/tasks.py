@@ -231,9 +231,13 @@ def remark_guesses(work: Job, flags: TaskFlags) -> None:
 
 def remark(result: TaskResult) -> None:
     """What a reader should know besides the text."""
+    from sibao.core.types import BROKEN_OFF
+
     note(*(f"note: {line}" for line in result.notes))
     if result.finish_reason == "length" and not result.notes:
         note(f"note: stopped after {result.usage.completion_tokens} new tokens; --max-tokens allows more")
+    if result.finish_reason in BROKEN_OFF:
+        note("note: this is no whole answer: the model failed, or a filter of its provider stopped it")
     if not result.text.strip():
         note(
             "note: the model gave no text" if "start" not in result.fields else "note: the passage does not answer this"

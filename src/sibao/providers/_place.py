@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from sibao.core.config import settings
 from sibao.core.errors import BadInput, ProviderError
+
+_WHERE = re.compile(r"(\[[0-9A-Fa-f:.]+(%\w+)?\]|[\w.-]+)(:\d*)?")
+"""Host and port. Readers of URLs differ in what they make of anything else (``[::1].example``), and it decides who is asked."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,13 @@ def place_of(url: str, what: str) -> Place:
         host, _ = parts.hostname, parts.port
     except ValueError:
         host = None
-    if host is None or parts.scheme not in ("http", "https") or any(c.isspace() or not c.isprintable() for c in url):
+    plain = host is not None and _WHERE.fullmatch(parts.netloc.rpartition("@")[2])
+    if (
+        host is None
+        or not plain
+        or parts.scheme not in ("http", "https")
+        or any(c.isspace() or not c.isprintable() for c in url)
+    ):
         raise BadInput(f"{what} is {_shown(url)!r}, wanted the URL of a server", hint="http://host:port/v1")
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
         raise BadInput(
@@ -41,8 +51,8 @@ def place_of(url: str, what: str) -> Place:
 
 
 def _shown(url: str) -> str:
-    """A URL for a message, without what stands before an @."""
-    return url.rpartition("@")[2][:80]
+    """A URL for a message, without what stands before an @ or behind a question mark: it may be a key."""
+    return re.split("[?#]", url.rpartition("@")[2])[0][:80]
 
 
 def _is_here(host: str) -> bool:

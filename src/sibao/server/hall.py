@@ -19,7 +19,7 @@ from sibao.core.prices import Price
 from sibao.core.system import memory_bytes
 from sibao.core.types import GenerateOptions
 from sibao.models.names import adapter_folder, resolve
-from sibao.providers.load import load, local_name
+from sibao.providers.load import HOSTED, load, local_name, place_of
 from sibao.server._formats import fitted, refuse_unusable
 from sibao.server.desk import Desk
 from sibao.server.options import ServeOptions
@@ -40,15 +40,21 @@ class Entry:
 
     @staticmethod
     def read(word: str) -> Entry:
-        """``NAME``, ``BASE+ADAPTER``, or ``ID=`` before either; a folder of that very name is that folder.
+        """``NAME``, ``BASE+ADAPTER``, or ``ID=`` before either; a folder of that very name is that folder. A hosted model has no
+        adapters here: a + is part of its name.
 
         Raises:
-            BadInput: the adapter's folder is none.
+            BadInput: the adapter's folder is none, or a URL that is none, or that holds a password, which callers would see.
         """
         name, equals, rest = word.partition("=")
         with_id = equals and name and "/" not in name and not Path(word).exists()
         given, target = (name, rest) if with_id else (word, word)
         if Path(target).exists():
+            return Entry(given, target)
+        kind = target.partition(":")[0]
+        if ":" in target and kind in HOSTED:
+            if kind in ("http", "https"):
+                place_of(target)
             return Entry(given, target)
         base, plus, adapter = target.partition("+")
         return Entry(given, base, str(adapter_folder(adapter).resolve()) if plus else None)
@@ -100,8 +106,8 @@ class Hall:
     """All models of one server.
 
     Raises:
-        BadInput: a model or an adapter's folder that is none, or a number format that no model can have. ModelError: a model
-            that is not on this machine while offline.
+        BadInput: a model or an adapter's folder that is none, a URL that is none, or a number format that no model can have.
+            ModelError: a model that is not on this machine while offline.
     """
 
     def __init__(self, options: ServeOptions) -> None:

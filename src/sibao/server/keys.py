@@ -268,7 +268,7 @@ def new_key(path: Path, name: str, **limits: float | None) -> str:
     """A new key, its hash added to the file, which only its owner can read.
 
     Raises:
-        BadInput: a name in use, or of other characters than letters, digits, - and _.
+        BadInput: a name in use, or of other characters than letters, digits, - and _; a limit that is none.
     """
     if not _NAME.fullmatch(name):
         raise BadInput(f"{name!r} is no name of a key", hint="use 1 to 64 letters, digits, - and _")
@@ -276,7 +276,14 @@ def new_key(path: Path, name: str, **limits: float | None) -> str:
     if name in rules:
         raise BadInput(f"there is a key {name!r} already", hint=f"take another name, or remove its table from {path}")
     key = PREFIX + secrets.token_urlsafe(32)
-    rules[name] = Rule(sha256=hash_of(key), **{k: v for k, v in limits.items() if v is not None})
+    given = {k: v for k, v in limits.items() if v is not None}
+    try:
+        rules[name] = Rule(sha256=hash_of(key), **given)
+    except ValidationError as error:
+        what = str(error.errors()[0]["loc"][0])
+        raise BadInput(
+            f"{what} of the key is {given[what]:g}, wanted a number above 0", hint="leave it out for no limit"
+        ) from None
     lines = []
     for known, rule in rules.items():
         lines += [f"[{json.dumps(known, ensure_ascii=False)}]", f'sha256 = "{rule.sha256}"']
