@@ -151,3 +151,24 @@ def test_an_answer_that_a_filter_cut_is_told(remote: Remote, run: Run) -> None:
     assert done.stdout == "half an\n" and "note: this is no whole answer" in done.stderr
     remote.play(said(chat("half an", "content_filter")))
     assert run("generate", "x", "y", "--model", "openai:m").stderr.count("note: this is no whole answer") == 2
+
+
+def test_an_evaluation_says_what_it_cost(remote: Remote, run_json: Run, run: Run, rows: str) -> None:
+    ask = ("evaluate", "openai:m", "--task", "generate", "--data", rows, "--max-tokens", "100", "--quiet", "--no-cache")
+    found = run_json(*ask, "--price", "1,2", "--batch", "16")["speed"]
+    assert found["cost"] == pytest.approx(40 * (9 + 3 * 2) / 1e6) and (found["currency"], found["stopped"]) == (
+        "USD",
+        False,
+    )
+    shown = run(*ask, "--price", "1000,2000").stdout
+    assert "0.6000 USD" in shown and "unasked" not in shown
+    limited = run(*ask, "--price", "1000,2000", "--max-cost", "0.4")
+    assert "USD; --max-cost left rows unasked: they are missing" in limited.stdout
+    found = run_json(*ask, "--price", "1000,2000", "--max-cost", "0.4")
+    assert found["speed"]["stopped"] and 0.1 < found["speed"]["cost"] <= 0.4 and found["scores"][0]["missing"] > 0
+    unknown = run_json(*ask)["speed"]
+    assert (unknown["cost"], unknown["currency"]) == (None, "")
+    suite = run_json(
+        "evaluate", "openai:m", "--suite", "xstest", "--limit", "4", "--price", "1,2", "--quiet", "--no-cache"
+    )
+    assert suite["results"][0]["speed"]["cost"] == pytest.approx(4 * (9 + 3 * 2) / 1e6)

@@ -217,11 +217,12 @@ def test_times_are_of_this_run_and_of_one_request_alone(monkeypatch: pytest.Monk
     assert {cells["latency"].value for cells in again.table.values()} == {0.5}
 
 
-def test_who_fails_on_most_rows_is_not_picked(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("status", [401, 429, 503])
+def test_who_fails_on_most_rows_is_not_picked(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
     class Tiring(Reader):
         def generate(self, prompts: Any, options: Any = None) -> list[Any]:
             if self.name == "mock:b" and self.calls >= 5:
-                raise ProviderError("the quota is used up", status=429)
+                raise ProviderError("the quota is used up", status=status)
             return super().generate(prompts, options)
 
     reader(monkeypatch, Tiring)

@@ -106,9 +106,9 @@ def metered(model: Model, price: Price, purse: Purse | None = None) -> Metered:
 
 
 class Metered:
-    """Implements ``core.types.Model`` over another one. ``spent`` is in the price's currency; ``refused`` counts the calls
-    that the purse has stopped. A hosted model has a ``bill``: it tells what each request costs, also those whose answers are
-    lost, which count with their worst case."""
+    """Implements ``core.types.Model`` over another one. ``spent`` is in the price's currency; ``refused`` counts the single
+    prompts that the purse has stopped (of several at once each may be asked for again). A hosted model has a ``bill``: it tells
+    what each request costs, also those whose answers are lost, which count with their worst case."""
 
     def __init__(self, model: Model, price: Price, purse: Purse | None = None) -> None:
         self.name, self.context = model.name, model.context
@@ -194,7 +194,7 @@ class Metered:
             if purse.limit is None or purse.spent + purse.held + worst <= purse.limit:
                 purse.held += worst
                 return
-            self.refused += 1
+            self.refused += rows == 1
         raise BudgetExceeded(
             f"{rows} more answers may cost {worst:.4f} {self.price.currency}; {purse.spent:.4f} of "
             f"{purse.limit:.4f} is spent",

@@ -78,11 +78,13 @@ def answer(
     batch: int = 16,
     on_done: Callable[[Answered], None] = lambda _: None,
     piece_tokens: int | None = None,
+    ends: bool = True,
 ) -> list[Answered]:
     """The model's answers, in the order of ``todo``; computed ``batch`` at a time, alike lengths together.
 
     Raises:
-        ProviderError: the key is refused, no credit is left, or the provider answers no more (``asking.Patience``).
+        ProviderError: with ``ends`` (else all its rows are missing), the key is refused, no credit is left, or the provider
+            answers no more (``asking.Patience``).
     """
     order = sorted(range(len(todo)), key=lambda i: len(str(todo[i].inputs)))
     done: dict[int, Answered] = {}
@@ -91,7 +93,8 @@ def answer(
         part = order[begin : begin + batch]
         results = long.run_each(task, model, [todo[i].inputs for i in part], options, piece_tokens=piece_tokens)
         for i, result in zip(part, results, strict=True):
-            patience.row(result)
+            if ends:
+                patience.row(result)
             done[i] = _answered(todo[i], result)
             on_done(done[i])
     return [done[i] for i in range(len(todo))]

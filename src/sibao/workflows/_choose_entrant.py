@@ -125,7 +125,8 @@ class Entrant:
         found = self.opened.found
         with EnergyMeter() as energy:
             todo = [self.work.items[row] for row in rows]
-            answered = harness.answer(self.work.task, model, todo, self.work.options, batch=batch)
+            # one that answers no more is out of the choice, which goes on without it
+            answered = harness.answer(self.work.task, model, todo, self.work.options, batch=batch, ends=False)
         self.done |= dict(zip(rows, answered, strict=True))
         if self.opened.found == found:  # an answer from the store takes no energy
             self.joules += energy.energy.joules

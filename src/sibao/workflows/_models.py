@@ -43,6 +43,20 @@ class Opening:
 
 
 @dataclass(frozen=True)
+class Bill:
+    """What answers cost (None: nobody knows, or nothing), and how many calls the limit of cost has stopped."""
+
+    cost: float | None = None
+    currency: str = ""
+    stopped: int = 0
+
+    def since(self, before: Bill) -> Bill:
+        """What was added to an earlier one."""
+        cost = None if self.cost is None else self.cost - (before.cost or 0.0)
+        return Bill(cost, self.currency, self.stopped - before.stopped)
+
+
+@dataclass(frozen=True)
 class Opened:
     """An opened model. ``bare`` is the model itself, below what counts and keeps."""
 
@@ -56,6 +70,13 @@ class Opened:
     def usage(self) -> Usage:
         """Tokens of all answers so far that were computed, not found."""
         return Usage() if self.meter is None else self.meter.usage
+
+    @property
+    def bill(self) -> Bill:
+        """What it has cost so far; no cost where the price of a hosted model is not known, or it runs here."""
+        if self.meter is None or self.meter.price is FREE:
+            return Bill()
+        return Bill(self.meter.spent, self.meter.price.currency, self.meter.refused)
 
     @property
     def found(self) -> int:

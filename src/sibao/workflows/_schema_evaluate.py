@@ -20,6 +20,11 @@ class Speed(Json):
     joules: float = Field(description="Energy used.")
     energy: str = Field(description="`measured` or `estimated`.")
     kept: int = Field(description="Answers found in the store, which took nothing.")
+    cost: float | None = Field(
+        description="Money that the model's answers cost; null where nobody knows, or nothing is paid."
+    )
+    currency: str = Field(description="Of the cost; empty without one.")
+    stopped: bool = Field(description="Whether `--max-cost` left rows unasked: they are missing.")
 
 
 class Comparison(Json):

@@ -28,7 +28,7 @@ from sibao.text.media import beside
 from sibao.text.readers import expand, read_numbered
 from sibao.text.rows import SEEN, text_of
 from sibao.workflows._judging import Bench, JudgeAsk, compare_verdicts, open_bench
-from sibao.workflows._models import Opened, Opening, open_model
+from sibao.workflows._models import Bill, Opened, Opening, open_model
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -39,7 +39,8 @@ PERPLEXITY = "perplexity"
 
 @dataclass(frozen=True)
 class Speed:
-    """What the evaluation took: of the answers that were computed, not of the ``kept`` ones, which the store had."""
+    """What the evaluation took: of the answers that were computed, not of the ``kept`` ones, which the store had. ``cost`` in
+    ``currency`` is None where nobody knows it, or nothing is paid; ``stopped``: the limit of cost left rows unasked."""
 
     seconds: float
     prompt_tokens: int
@@ -49,22 +50,29 @@ class Speed:
     joules: float
     energy: str
     kept: int = 0
+    cost: float | None = None
+    currency: str = ""
+    stopped: bool = False
 
     @classmethod
     def of(
-        cls, seconds: float, read: int, written: int, energy: Energy, *, counted: int | None = None, kept: int = 0
-    ) -> Speed:
+        cls, seconds: float, read: int, written: int, energy: Energy, bill: Bill, *, counted: int | None = None, kept: int = 0
+    ) -> Speed:  # fmt: skip
         """From tokens read and written; ``counted`` of them (the written ones) are those of the rate."""
         rate = (written if counted is None else counted) / seconds if seconds else math.nan
-        return cls(seconds, read, written, rate, peak_memory_bytes(), energy.joules, energy.kind, kept)
+        return cls(
+            seconds, read, written, rate, peak_memory_bytes(), energy.joules, energy.kind, kept,
+            bill.cost, bill.currency, bill.stopped > 0,
+        )  # fmt: skip
 
     def render(self) -> str:
         """In a line."""
         kept = f", {self.kept} answers kept from before" if self.kept else ""
         took = f"{self.seconds:.1f} s, {self.tokens_per_second:.0f} tokens/s{kept}"
-        return (
-            f"{took}, peak memory {self.peak_memory_bytes / 2**20:.0f} MiB, {self.joules / 3600:.2f} Wh ({self.energy})"
-        )
+        paid = "" if self.cost is None else f", {self.cost:.4f} {self.currency}"
+        stopped = "; --max-cost left rows unasked: they are missing" if self.stopped else ""
+        memory = f"peak memory {self.peak_memory_bytes / 2**20:.0f} MiB"
+        return f"{took}, {memory}, {self.joules / 3600:.2f} Wh ({self.energy}){paid}{stopped}"
 
 
 @dataclass(frozen=True)
@@ -229,7 +237,7 @@ def measured(
     Raises:
         ProviderError: the key is refused.
     """
-    begun, before, found = time.perf_counter(), opened.usage, opened.found
+    begun, before, found, bill = time.perf_counter(), opened.usage, opened.found, opened.bill
     options = None if max_tokens is None else GenerateOptions(max_tokens=max_tokens)
     with EnergyMeter() as meter, progress(len(todo), title, unit="row", quiet=quiet) as bar:
         answers = harness.answer(
@@ -245,7 +253,7 @@ def measured(
     if opened.meter is None:  # a head, whose results count for themselves
         after = sum((a.result.usage for a in answers if a.result is not None), Usage())
     read, written = after.prompt_tokens - before.prompt_tokens, after.completion_tokens - before.completion_tokens
-    return answers, Speed.of(seconds, read, written, meter.energy, kept=opened.found - found)
+    return answers, Speed.of(seconds, read, written, meter.energy, opened.bill.since(bill), kept=opened.found - found)
 
 
 def _task(
@@ -322,9 +330,9 @@ def _perplexity(
 
 
 def _read(opened: Opened, texts: list[str], quiet: bool) -> tuple[list[Likelihood], Speed]:
-    begun, before, found = time.perf_counter(), opened.usage, opened.found
+    begun, before, found, bill = time.perf_counter(), opened.usage, opened.found, opened.bill
     with EnergyMeter() as meter, progress(len(texts), f"score {opened.model.name}", unit="text", quiet=quiet) as bar:
         read = likelihood.likelihoods(opened.model, texts, bar.advance)
     tokens = opened.usage.prompt_tokens - before.prompt_tokens
     seconds, kept = time.perf_counter() - begun, opened.found - found
-    return read, Speed.of(seconds, tokens, 0, meter.energy, counted=tokens, kept=kept)
+    return read, Speed.of(seconds, tokens, 0, meter.energy, opened.bill.since(bill), counted=tokens, kept=kept)

@@ -208,7 +208,7 @@ def _ask(
     begun = time.perf_counter()
     with sandbox.permission(asked.run_code):
         samples = suite.samples(rows, setting)
-        before, found = _tokens(opened), opened.found
+        before, found, bill = _tokens(opened), opened.found, opened.bill
         with (
             EnergyMeter() as meter,
             progress(len(samples), f"{suite.name} · {opened.model.name}", unit="row", quiet=quiet) as bar,
@@ -216,7 +216,8 @@ def _ask(
             outcomes = ask(opened.model, samples, judge=suite.judge, batch=asked.batch, on_done=lambda _: bar.advance())
     refuse_nothing(outcomes)
     seconds, after = time.perf_counter() - begun, _tokens(opened)
-    speed = Speed.of(seconds, after[0] - before[0], after[1] - before[1], meter.energy, kept=opened.found - found)
+    read, written, kept = after[0] - before[0], after[1] - before[1], opened.found - found
+    speed = Speed.of(seconds, read, written, meter.energy, opened.bill.since(bill), kept=kept)
     stored_rows.add_rows(run, [_stored(number, outcome) for number, outcome in enumerate(outcomes)])
     explained = explain(opened, samples) if asked.explain else {}
     return EvaluationResult(
