@@ -146,7 +146,7 @@ def evaluate(
 
     Raises:
         DataError: rows the task cannot read. BadInput: no rows, a model that cannot do it, or none that was answered.
-        ProviderError: the key is refused.
+        ProviderError: the key is refused, no credit is left, or the provider answers no more.
     """
     rows = read_data(data, limit)
     bench = None if judge is None else open_bench(judge, task, how)
@@ -235,7 +235,7 @@ def measured(
     """Answers of a model with what they took.
 
     Raises:
-        ProviderError: the key is refused.
+        ProviderError: the key is refused, no credit is left, or the provider answers no more.
     """
     begun, before, found, bill = time.perf_counter(), opened.usage, opened.found, opened.bill
     options = None if max_tokens is None else GenerateOptions(max_tokens=max_tokens)

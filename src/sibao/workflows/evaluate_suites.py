@@ -67,7 +67,7 @@ def evaluate_suites(
 
     Raises:
         UnknownName: a suite or perturbation. BadInput, DataError: files; shots that there are none of; a limit that cannot be
-            kept to. ProviderError: only where every row failed.
+            kept to. ProviderError: the key is refused, no credit is left, or the provider answers no more (``asking.Patience``).
     """
     asked = asked or SuiteAsk()
     prepared = [prepare(load_suite(name), asked) for name in dict.fromkeys(suites)]
