@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, WrapValidato
 from pydantic.functional_validators import ModelWrapValidatorHandler
 
 from sibao.core.types import Language
-from sibao.workflows._schema_base import Failure, Head, Json
+from sibao.workflows._schema_base import Head, Json, RowFailure
 from sibao.workflows._schema_tasks import Answered
 
 MOST_ROWS = 256
@@ -204,12 +204,6 @@ class AnsweredHere(Answered):
 
 class AnswerHereOut(Head, AnsweredHere):
     """`answer` with one question."""
-
-
-class RowFailure(Json):
-    """Why there is no result; in place of one where several were asked for."""
-
-    error: Failure = Field(description="What went wrong.")
 
 
 class Several(Head, Generic[T]):

@@ -15,12 +15,12 @@ from sibao.server._task_schema import (
     AnswerHereOut,
     Body,
     GenerateBody,
-    RowFailure,
     Several,
     SummarizeBody,
     TranslateBody,
 )
 from sibao.server.service import Service, TheService, until_gone
+from sibao.workflows._schema_base import RowFailure
 from sibao.workflows._schema_tasks import Generated, GenerateOut, Summarized, SummarizeOut, Translated, TranslateOut
 
 router = APIRouter(prefix="/v1/tasks", tags=["tasks"])
