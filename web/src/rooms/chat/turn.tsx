@@ -34,12 +34,14 @@ export function Turn({ turn, onEdit, onAgain }: Props) {
   return (
     <li class={`turn ${turn.role}`}>
       <p class="who soft">{mine ? t.you : turn.model}</p>
-      {mine ? <p class="text said">{turn.content}</p> : <Written text={turn.content} />}
+      {mine ? <Said text={turn.content} /> : <Written text={turn.content} />}
       <div class="turn-foot">
         <Copy text={turn.content} />
         {onEdit && <Button kind="plain" icon="edit" label={t.edit} onClick={() => setEditing(true)} />}
         {onAgain && <Button kind="plain" icon="again" label={t.again} onClick={onAgain} />}
+        {mine && onAgain && <span class="warn small">{t.unanswered}</span>}
         {turn.stopped && <span class="warn small">{t.stopped}</span>}
+        {turn.broken && <span class="warn small">{t.broken}</span>}
         {turn.spent && <Usage spent={turn.spent} />}
       </div>
     </li>
@@ -57,6 +59,21 @@ export function LiveTurn({ answer, model, again }: { answer: Answer; model: stri
       {answer.state === "running" && !answer.text && <Loading text={t.thinking} />}
       {answer.error && <Failure error={answer.error} again={again} />}
     </li>
+  );
+}
+
+const SHOWN = 4000;
+
+/** What was asked. A long text, as of a file pasted in, would take the browser seconds to lay out: its beginning, the rest on demand. */
+function Said({ text }: { text: string }) {
+  const t = useWords(WORDS);
+  const [whole, setWhole] = useState(text.length <= 2 * SHOWN);
+  const beginning = () => text.slice(0, SHOWN).replace(/[\uD800-\uDBFF]$/, ""); // not half of a rare character
+  return (
+    <div class="said">
+      <p class="text">{whole ? text : `${beginning()}…`}</p>
+      {!whole && <Button onClick={() => setWhole(true)}>{t.showAll(text.length.toLocaleString("en-US"))}</Button>}
+    </div>
   );
 }
 
