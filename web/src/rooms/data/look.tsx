@@ -2,6 +2,8 @@ import { Facts } from "../../components/facts";
 import { Table, type Column } from "../../components/table";
 import { useWords } from "../../lib/i18n";
 import { bytes, figure, whole } from "../../lib/numbers";
+import { told } from "../../lib/told";
+import { HINTS, REASONS } from "./told";
 import type { Amount, BadRow, DataField, DataLook, DataRow } from "./types";
 import { KINDS, TONGUES, TYPES, WORDS } from "./words";
 
@@ -48,8 +50,8 @@ function Bad({ look }: { look: DataLook }) {
       key: (row) => row.message,
       show: (row) => (
         <>
-          {row.message}
-          {row.hint && <span class="soft small"> {row.hint}</span>}
+          {told(row.message, REASONS)}
+          {row.hint && <span class="soft small"> {told(row.hint, HINTS)}</span>}
         </>
       ),
     },
