@@ -25,7 +25,7 @@ interface Props {
 
 const hasFiles = (event: DragEvent) => event.dataTransfer?.types.includes("Files") ?? false;
 
-// A file let go beside a place for it, or where there is none, would otherwise be opened by the browser instead of the page.
+// A file let go beside its place, or where there is none, would otherwise be opened by the browser instead of the page.
 addEventListener("drop", (event) => hasFiles(event) && event.preventDefault());
 addEventListener("dragover", (event) => {
   if (!hasFiles(event) || !event.dataTransfer) return;
@@ -45,7 +45,8 @@ export function FileDrop({ accept, hint, title, onFile }: Props) {
     if (first && others.length) toast(t.first(first.name, others.length + 1));
   };
   useEffect(() => {
-    const mine = (event: DragEvent) => hasFiles(event) && !!place.current?.getClientRects().length; // rooms not shown stay drawn
+    const shown = () => !!place.current?.getClientRects().length; // rooms that are not shown stay drawn
+    const mine = (event: DragEvent) => hasFiles(event) && shown();
     const heard = {
       dragover: (event: DragEvent) => {
         if (!mine(event) || !event.dataTransfer) return;

@@ -46,7 +46,11 @@ export function Table<Row>({ columns, rows, id, caption, sorted, onPick }: Props
         </thead>
         <tbody>
           {inOrder(rows, columns, order).map((row) => (
-            <tr key={id(row)} class={onPick ? "pick" : undefined} onClick={onPick && ((event) => isPick(event) && onPick(row))}>
+            <tr
+              key={id(row)}
+              class={onPick ? "pick" : undefined}
+              onClick={onPick && ((event) => isPick(event) && onPick(row))}
+            >
               {columns.map((one) => (
                 <td key={one.id} class={one.number ? "n" : undefined}>
                   {one.show(row)}
@@ -60,7 +64,7 @@ export function Table<Row>({ columns, rows, id, caption, sorted, onPick }: Props
   );
 }
 
-/** A plain click on the row itself: not one that opens another tab, works a link or button in it, or ends the selection of text. */
+/** A plain click on the row itself: not one that opens another tab, works a link in it, or ends a selection of text. */
 function isPick(event: MouseEvent): boolean {
   if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return false;
   if ((event.target as Element).closest("a, button")) return false;

@@ -27,7 +27,7 @@ export function useEscape(on: boolean, work: () => void): void {
 
 const DOUBLE_MS = 400;
 
-/** For two buttons that take each other's place, as start and stop do: the second half of a double click reaches neither. */
+/** For buttons that take each other's place, as start and stop: the second half of a double click reaches neither. */
 export function useSingle(): (work: () => void) => (event: MouseEvent) => void {
   const last = useRef(-Infinity);
   return (work) => (event) => {

@@ -17,7 +17,7 @@ export function Chat({ active }: RoomProps) {
   const t = useWords(WORDS);
   const talk = useConversation();
   const [panel, setPanel] = useState(false);
-  useFollowing(active && talk.running, talk.answer.text);
+  useFollowing(active && talk.running, active ? talk.answer.text : "", talk.turns.length);
   useEscape(active && talk.running, talk.stop);
   const last = talk.turns.length - 1;
   const unanswered = !talk.running && talk.answer.state !== "failed"; // a failure has a button of its own

@@ -82,7 +82,7 @@ function withRest(turns: ChatTurn[], answer: Answer, model: string): ChatTurn[] 
   return [...turns, { role: "assistant", content: answer.text, model, broken: true }];
 }
 
-/** Kept at every turn. The answer under way only when the page goes: at every word, a long conversation would hold it up. */
+/** Kept at every turn; the answer under way when the page goes: at every word, a long conversation would hold it up. */
 function useKeeping(kept: Kept, withAnswer: Kept): void {
   const latest = useRef(withAnswer);
   latest.current = withAnswer;

@@ -1,4 +1,4 @@
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { Button } from "../../components/button";
 import { Copy } from "../../components/copy";
 import { TextArea } from "../../components/field";
@@ -21,18 +21,19 @@ export function Turn({ turn, onEdit, onAgain }: Props) {
   const t = useWords(WORDS);
   const [editing, setEditing] = useState(false);
   const mine = turn.role === "user";
+  const place = useRef<HTMLLIElement>(null);
+  const leave = () => {
+    setEditing(false);
+    place.current?.focus({ preventScroll: true }); // the field that had it is gone
+  };
   if (editing && onEdit)
     return (
-      <li class="turn user">
-        <Rewrite
-          text={turn.content}
-          onCancel={() => setEditing(false)}
-          onSend={(text) => (setEditing(false), onEdit(text))}
-        />
+      <li ref={place} class="turn user" tabIndex={-1}>
+        <Rewrite text={turn.content} onCancel={leave} onSend={(text) => (leave(), onEdit(text))} />
       </li>
     );
   return (
-    <li class={`turn ${turn.role}`}>
+    <li ref={place} class={`turn ${turn.role}`} tabIndex={-1}>
       <p class="who soft">{mine ? t.you : turn.model}</p>
       {mine ? <Said text={turn.content} /> : <Written text={turn.content} />}
       <div class="turn-foot">
@@ -64,7 +65,7 @@ export function LiveTurn({ answer, model, again }: { answer: Answer; model: stri
 
 const SHOWN = 4000;
 
-/** What was asked. A long text, as of a file pasted in, would take the browser seconds to lay out: its beginning, the rest on demand. */
+/** What was asked; of a long text, as of a file pasted in, the beginning: all of it can take seconds to lay out. */
 function Said({ text }: { text: string }) {
   const t = useWords(WORDS);
   const [whole, setWhole] = useState(text.length <= 2 * SHOWN);

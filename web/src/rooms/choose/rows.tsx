@@ -39,7 +39,13 @@ export function RowFields({ form, set }: Part) {
       ) : (
         <>
           <FileDrop title={t.drop} hint={t.endings} accept={ENDINGS.join(",")} onFile={(file) => void take(file)} />
-          <TextArea label={t.paste} rows={3} value={form.text} placeholder={'{"en": "Hello", "zh": "你好"}'} onInput={(text) => (set({ text, text_name: PASTED }), setFault(null))} />
+          <TextArea
+            label={t.paste}
+            rows={3}
+            value={form.text}
+            placeholder={'{"en": "Hello", "zh": "你好"}'}
+            onInput={(text) => (set({ text, text_name: PASTED }), setFault(null))}
+          />
         </>
       )}
       {fault && <Failure error={fault} />}
@@ -50,7 +56,8 @@ export function RowFields({ form, set }: Part) {
 /** The rows of a file. Throws `ApiError`: of another kind, too large, empty, or not UTF-8. */
 async function read(file: File): Promise<string> {
   const t = say(WORDS);
-  if (!ENDINGS.some((ending) => file.name.toLowerCase().endsWith(ending))) throw new ApiError(t.otherKind(file.name), t.otherKindHint);
+  const name = file.name.toLowerCase();
+  if (!ENDINGS.some((ending) => name.endsWith(ending))) throw new ApiError(t.otherKind(file.name), t.otherKindHint);
   if (file.size > MOST) throw new ApiError(t.tooLarge(file.name));
   if (!file.size) throw new ApiError(t.hollow(file.name));
   return textOf(file);

@@ -5,8 +5,16 @@ import type { Job } from "./types";
 
 const LOOK_MS = 700;
 const NAME = "choose.job";
-/** A choice as the server has just taken it: until it is first looked at, it stands in the way of a second one already. */
-const TAKEN: Omit<Job, "job"> = { state: "queued", ahead: 0, opening: "", lanes: [], seconds: 0, result: null, failure: null };
+/** A choice as the server has just taken it: before it is looked at, it stands in the way of a second one already. */
+const TAKEN: Omit<Job, "job"> = {
+  state: "queued",
+  ahead: 0,
+  opening: "",
+  lanes: [],
+  seconds: 0,
+  result: null,
+  failure: null,
+};
 
 interface Watched {
   job: Job | null;

@@ -12,12 +12,13 @@ export function Look({ look }: { look: DataLook }) {
   const t = useWords(WORDS);
   const kinds: Record<string, string> = useWords(KINDS);
   const all = look.rows + look.bad_rows;
+  const noRows = !look.rows && look.bad.every((bad) => !bad.line); // it is the file that is bad
   const counted = Object.entries(look.kinds).map(([kind, rows]) => `${kinds[kind] ?? kind} ${whole(rows)}`);
   return (
     <div class="stack" data-look={look.name}>
       <h2>{look.name}</h2>
       <p class={look.bad_rows ? "verdict bad" : "verdict good"} role="status">
-        {look.bad_rows ? t.some(whole(look.bad_rows), whole(all)) : t.good(whole(all))}
+        {noRows ? t.noRows : look.bad_rows ? t.some(whole(look.bad_rows), whole(all)) : t.good(whole(all))}
       </p>
       <Facts
         facts={[

@@ -42,6 +42,9 @@ export const REASONS: Forms = [
   [/^wanted a string, got (.*)$/, "应为字符串，实为 $1"],
   [/^wanted a whole number, got (.*)$/, "应为整数，实为 $1"],
   [/^wanted an array, got (.*)$/, "应为数组，实为 $1"],
+  [/^wanted an object, got an array$/, "应为对象，实为数组"],
+  [/^wanted an object, got a string$/, "应为对象，实为字符串"],
+  [/^wanted an object, got a number$/, "应为对象，实为数字"],
   [/^wanted an object, got (.*)$/, "应为对象，实为 $1"],
 ];
 
