@@ -183,6 +183,7 @@ def test_a_failure_is_told_in_chinese_with_the_servers_numbers(
     page.get_by_role("alert").get_by_role("button").first.click()
     choose(page, "mini")
     page.get_by_label("消息").fill("很长的话。" * 2000)
+    page.get_by_label("发送", exact=True).wait_for()  # the second try has failed too
     page.get_by_label("消息").press("Enter")
     page.get_by_text("文字太长").wait_for()
     look(page, "too-long")

@@ -134,7 +134,11 @@ def test_a_double_click_starts_one_choice_and_the_last_one_is_gone(page_as: Call
 
     page = page_as("choose", locale="zh-CN")
     page.route("**/api/choose", started)
-    failed = {"message": "the task cannot be told: no words", "hint": "name it with --task, or say more", "type": "BadInput"}
+    failed = {
+        "message": "the task cannot be told: no words",
+        "hint": "name it with --task, or say more",
+        "type": "BadInput",
+    }
     page.route("**/api/choose/1*", lambda route: route.fulfill(json={"job": "1" * 16, **state}))
     here = page.locator("[data-room=choose]")
     here.locator(".candidate").nth(1).wait_for()
@@ -150,3 +154,39 @@ def test_a_double_click_starts_one_choice_and_the_last_one_is_gone(page_as: Call
     here.get_by_role("button", name="给出建议").click()
     here.get_by_text("数据有误（rows.jsonl:1: nothing）").wait_for()
     assert alert.count() == 1 and len(sent) == 2  # the failure of the first is gone
+
+
+def test_who_is_out_is_told_in_chinese(page_as: Callable[..., Any]) -> None:
+    reasons = [
+        ("answers", "an answer", "5 of 6 rows failed: no answer", "this race"),
+        ("memory", "≤ 1 MB", "335 MB", "sibao fit: one request of 512 tokens in fp32"),
+        ("opens", "a model that can be opened", "no such folder", "org/name"),
+    ]
+    keys = ("limit", "wanted", "got", "source")
+    out = [{"name": "m", "unknown": False, **dict(zip(keys, one, strict=True))} for one in reasons]
+    pick = {
+        "name": None,
+        "by": "nobody",
+        "verdict": "best",
+        "rivals": [],
+        "weights": {},
+        "unused": [],
+        "front": [],
+        "spans": {},
+    }
+    need = {"task": "translate", "why": "", "to": None}
+    result = {"run": None, "task": "translate", "metric": "chrf", "need": need, "pick": pick, "candidates": {}}
+    result |= {"excluded": out, "race": None, "advice": []}
+    job = {"job": "2" * 16, "state": "done", "ahead": 0, "opening": "", "lanes": [], "seconds": 1, "failure": None}
+    page = page_as("chat", locale="zh-CN")
+    page.evaluate(f"localStorage.setItem('sibao.choose.job', '{'2' * 16}')")
+    page.route("**/api/choose/2*", lambda route: route.fulfill(json={**job, "result": result}))
+    page.goto(page.url.replace("#/chat", "#/choose"))
+    page.reload()
+    rows = page.locator("[data-outcome] tbody tr")
+    rows.first.wait_for()
+    assert [row.split("\t")[2:] for row in rows.all_inner_texts()] == [
+        ["有回答", "6 行中有 5 行失败：no answer", "本次比赛"],
+        ["≤ 1 MB", "335 MB", "sibao fit：一次 512 词元的请求，fp32"],
+        ["能打开的模型", "no such folder", "org/name"],
+    ]

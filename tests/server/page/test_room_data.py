@@ -58,7 +58,7 @@ def test_another_file_takes_the_place_of_the_first(page: Any) -> None:
 def test_a_long_name_and_the_reasons_in_chinese(page_as: Callable[..., Any], look: Callable[[Any, str], None]) -> None:
     page = page_as("data", locale="zh-CN", **PHONE)
     here = page.locator("[data-room=data]")
-    content = '{"text": 1}\n{"a": 1}\n{"text": NaN}\n{"text": "a"} b\n[]\n{"text": "x", "text": "y"}\n'.encode()
+    content = b'{"text": 1}\n{"a": 1}\n{"text": NaN}\n{"text": "a"} b\n[]\n{"text": "x", "text": "y"}\n'
     content += '{"text": "你"}\n'.encode("gbk")
     name = "a" * 110 + ".jsonl"
     here.locator("input[type=file]").set_input_files({"name": name, "mimeType": "text/plain", "buffer": content})
