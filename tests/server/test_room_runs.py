@@ -71,6 +71,9 @@ def test_a_run_is_watched_stopped_and_resumed(served: Served) -> None:
     assert stopped["step"] == seen[-1] < MANY and stopped["joules"] > 0 and not stopped["can_stop"]
     assert stopped["curves"]["steps"][0].keys() >= {"loss", "grad_norm", "rate", "tokens_per_second"}
     assert stopped["recipe"]["run"]["name"] == "tiny"
+    fewer = served.post(f"/api/runs/{run}/resume", {"steps": stopped["step"]})
+    assert fewer.status_code == 400 and f"has made {stopped['step']} steps" in fewer.json()["error"]["message"]
+    assert detail(served, run)["state"] == "stopped", "what was refused leaves the run as it was"
     more = stopped["step"] + 20
     answer = served.post(f"/api/runs/{run}/resume", {"steps": more})
     assert answer.status_code == 202 and answer.json()["state"] == "running"

@@ -65,11 +65,12 @@ function useTitle(room: Room): void {
   }, [name]);
 }
 
-/** Who goes to another room by keyboard or screen reader lands in it. */
+/** Who goes to another room by keyboard or screen reader lands in it, or in the field that the room chose. */
 function useFocusOnChange(main: HTMLElement | null, id: string): void {
   const first = useRef(true);
   useEffect(() => {
-    if (!first.current) main?.focus({ preventScroll: true });
+    const chosen = document.activeElement?.closest(".room:not([hidden])");
+    if (!first.current && !chosen) main?.focus({ preventScroll: true });
     first.current = false;
     scrollTo(0, 0);
   }, [id]);

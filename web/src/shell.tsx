@@ -1,5 +1,5 @@
 import { Icon } from "./components/icon";
-import { key, keyWanted } from "./lib/api";
+import { key, keyWanted, reached } from "./lib/api";
 import { language, useWords, words } from "./lib/i18n";
 import { href } from "./lib/route";
 import { status, statusError } from "./lib/status";
@@ -97,6 +97,7 @@ function Version() {
   const t = useWords(WORDS);
   const known = useValue(status);
   const fault = useValue(statusError);
-  if (fault) return <span class="version bad">{t.offline}</span>;
+  const answers = useValue(reached);
+  if (fault || !answers) return <span class="version bad">{t.offline}</span>;
   return <span class="version soft">{known ? known.version : ""}</span>;
 }

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
+from sibao.core.errors import BadInput
 from sibao.server._run_schema import CurvesOut, EvalPoint, Points, RunDetail, Runs, RunSummary, StepPoint
 from sibao.server.service import Service, service_of
 from sibao.store.values import plain
@@ -67,6 +68,7 @@ def resume(run: RunId, how: Resume) -> RunSummary:
     """It goes on in a process of its own, which outlives this server."""
     from sibao.workflows.run_control import resume_run
 
+    _refuse_fewer(run, how.steps)
     resume_run(run, steps=how.steps, max_minutes=how.max_minutes)
     return _summary(run)
 
@@ -112,6 +114,20 @@ def _news(run: str, cursor: Cursor) -> dict[str, Any]:
     found = read_curves(run, cursor)
     points = Points(run=summary, cursor=str(found.cursor), anew=found.anew, **_curves(found).__dict__)
     return {**points.model_dump(), "next": found.cursor}
+
+
+def _refuse_fewer(run: str, steps: int | None) -> None:
+    """A run that goes on to fewer steps than its newest checkpoint has would do nothing, and be called done."""
+    from sibao.core.paths import runs_dir
+    from sibao.training.checkpoint import checkpoints
+    from sibao.workflows._run import CHECKPOINTS
+
+    saved = checkpoints(runs_dir() / run / CHECKPOINTS)
+    made = int(saved[-1].name.removeprefix("step-")) if saved else 0
+    if steps is not None and steps <= made:
+        raise BadInput(
+            f"run {run} has made {made} steps, got {steps} steps in all", hint=f"ask for {made + 1} steps or more"
+        )
 
 
 def _summary(run: str) -> RunSummary:

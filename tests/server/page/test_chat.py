@@ -183,6 +183,7 @@ def test_a_failure_is_told_in_chinese_with_the_servers_numbers(
     page.get_by_role("alert").get_by_role("button").first.click()
     choose(page, "mini")
     page.get_by_label("消息").fill("很长的话。" * 2000)
+    page.get_by_label("发送", exact=True).wait_for()  # the second try has failed too
     page.get_by_label("消息").press("Enter")
     page.get_by_text("文字太长").wait_for()
     look(page, "too-long")
@@ -209,3 +210,70 @@ def test_chat_in_chinese_on_a_phone(page_as: Callable[..., Any], look: Callable[
     look(page, "chat-zh-phone-dark")
     composer, rooms = page.locator(".composer").bounding_box(), page.locator("nav.rooms").bounding_box()
     assert composer["y"] + composer["height"] <= rooms["y"] + 1  # the field is not below the bar of rooms
+
+
+def test_an_answer_broken_off_by_a_reload_stays(page: Any, look: Callable[[Any, str], None]) -> None:
+    choose(page, "slow")
+    send(page, "0123456789" * 30)
+    live = room(page).locator(".turn.assistant .md")
+    live.filter(has_text="0123456789").wait_for()
+    page.reload()
+    page.get_by_text("broken off", exact=True).wait_for()
+    assert "0123456789" in live.inner_text()
+    choose(page, "echo")
+    page.get_by_label("Answer again").click()
+    answers(page)
+    assert live.inner_text() == "0123456789" * 30 and page.get_by_text("broken off").count() == 0
+    look(page, "chat-again-en")
+
+
+def test_a_question_without_an_answer_can_be_asked_again(page: Any) -> None:
+    bodies = asked(page)
+    page.route("**/chat/completions", lambda route: None)  # an answer that never begins
+    choose(page, "echo")
+    send(page, "first")
+    room(page).locator(".loading").wait_for()
+    page.keyboard.press("Escape")
+    page.get_by_text("not answered").wait_for()
+    page.reload()
+    page.get_by_text("not answered").wait_for()
+    page.unroute("**/chat/completions")
+    page.get_by_label("Answer again").click()
+    assert answers(page).locator(".md").inner_text() == "first"
+    page.route("**/chat/completions", lambda route: None)
+    send(page, "second")
+    room(page).locator(".loading").wait_for()
+    page.keyboard.press("Escape")
+    page.unroute("**/chat/completions")
+    send(page, "third")
+    answers(page, 2)
+    assert [one["role"] for one in bodies[-1]["messages"]] == ["user", "assistant", "user"]
+    assert bodies[-1]["messages"][-1]["content"] == "second\n\nthird"
+
+
+def test_escape_in_the_key_s_dialog_leaves_the_answer_running(page: Any) -> None:
+    choose(page, "slow")
+    send(page, "0123456789" * 30)
+    room(page).locator(".turn.assistant .md").wait_for()
+    page.get_by_role("button", name="API key").click()
+    page.get_by_role("dialog").wait_for()
+    page.keyboard.press("Escape")
+    page.get_by_role("dialog").wait_for(state="hidden")
+    page.wait_for_timeout(100)
+    assert page.get_by_text("stopped", exact=True).count() == 0
+    page.keyboard.press("Escape")
+    page.get_by_text("stopped", exact=True).wait_for()
+
+
+def test_a_very_long_message_is_folded(page_as: Callable[..., Any], look: Callable[[Any, str], None]) -> None:
+    page = page_as(locale="zh-CN")
+    choose(page, "broken")
+    text = "墨" * 3999 + "𠮷" + "x" * 60_000
+    page.get_by_label("消息").fill(text)
+    page.get_by_label("消息").press("Enter")
+    said = room(page).locator(".said p")
+    said.wait_for()
+    assert said.inner_text() == "墨" * 3999 + "…"  # and not half of the rare character
+    look(page, "chat-folded-zh")
+    page.get_by_role("button", name="显示全部 64,001 字").click()
+    assert said.inner_text() == text

@@ -165,3 +165,14 @@ def test_what_needed_the_key_is_asked_for_again_once_it_is_there(page_as: Callab
             page.get_by_label("Key", exact=True).fill(key)
             page.keyboard.press("Enter")
             page.locator(shown).wait_for(state="attached")
+
+
+def test_a_server_that_is_gone_is_told_of_until_it_answers_again(page: Any) -> None:
+    page.route("**/api/**", lambda route: route.abort())
+    page.locator("nav.rooms a", has_text="Runs").click()
+    page.get_by_text("no connection").wait_for()
+    page.unroute("**/api/**")
+    page.get_by_role("button", name="Try again").click()
+    page.get_by_text("no connection").wait_for(state="detached")
+    page.goto(page.url + "/no such")
+    page.get_by_text("There is no run “no such”.").wait_for()

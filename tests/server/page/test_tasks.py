@@ -53,6 +53,21 @@ def test_mini_translates_both_ways(page_as: Callable[..., Any], look: Callable[[
     assert [(body["from"], body["to"]) for body in sent] == [("zh", "en"), ("en", "zh")]
 
 
+def test_what_was_done_to_fit_the_text_is_told_in_chinese(page_as: Callable[..., Any]) -> None:
+    notes = ["the text was translated in 9 pieces", "1 of 9 calls stopped at the limit of new tokens", "something new"]
+    usage = {"prompt_tokens": 1, "completion_tokens": 1}
+    result = {"text": "好", "finish_reason": "stop", "usage": usage, "seconds": 1, "notes": notes, "pieces": 9}
+    said = f"data: {json.dumps({'result': result})}\n\ndata: [DONE]\n\n"
+    page = page_as("tasks/translate", locale="zh-CN")
+    page.route("**/v1/tasks/*", lambda route: route.fulfill(content_type="text/event-stream", body=said))
+    here = part(page, "translate")
+    here.locator("textarea").fill("你好。")
+    here.get_by_role("button", name="翻译", exact=True).click()
+    done(here)
+    told = here.locator(".notes li").all_inner_texts()
+    assert told == ["全文分 9 段翻译", "9 次调用中有 1 次到达新词元上限而停止", "something new"]
+
+
 def test_the_answer_is_marked_in_its_passage(page_as: Callable[..., Any], look: Callable[[Any, str], None]) -> None:
     page = page_as("tasks/answer")
     here = part(page, "answer")
@@ -111,7 +126,8 @@ def test_a_file_that_is_no_text_is_refused(page_as: Callable[..., Any]) -> None:
         {"name": "a.txt", "mimeType": "text/plain", "buffer": "造纸术在汉代发明".encode("gbk")}
     )
     here.get_by_role("alert").wait_for()
-    assert "a.txt is not a text in UTF-8" in here.get_by_role("alert").inner_text()
+    assert "a.txt:1: invalid UTF-8 at byte 0 of the line" in here.get_by_role("alert").inner_text()
+    assert "GB18030" in here.get_by_role("alert").inner_text()
     assert here.get_by_role("button", name="Summarize").is_disabled()
 
 

@@ -12,7 +12,7 @@ interface Props {
   pressed?: boolean;
   expanded?: boolean;
   controls?: string;
-  onClick?: () => void;
+  onClick?: (event: MouseEvent) => void;
 }
 
 export function Button({ children, label, icon, kind = "normal", type = "button", ...rest }: Props) {

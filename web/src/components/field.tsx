@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import { useId } from "preact/hooks";
+import { useId, useLayoutEffect, useRef } from "preact/hooks";
 
 interface Base {
   label: string;
@@ -122,7 +122,12 @@ function takeFocus(field: HTMLTextAreaElement | null): void {
 }
 
 export function NumberField(props: NumberProps) {
-  const read = (text: string) => (text === "" || !Number.isFinite(Number(text)) ? null : Number(text));
+  const field = useRef<HTMLInputElement>(null);
+  useLayoutEffect(() => {
+    // Half a number ("0.", "1e") reads as none: written back into the field, that would wipe out what is being typed.
+    const input = field.current;
+    if (input && numberIn(input.value) !== props.value) input.value = String(props.value ?? "");
+  });
   return (
     <Field {...props}>
       {(ids) => (
@@ -130,17 +135,21 @@ export function NumberField(props: NumberProps) {
           {...ids}
           type="number"
           inputMode="decimal"
-          value={props.value ?? ""}
+          ref={field}
           min={props.min}
           max={props.max}
           step={props.step ?? "any"}
           placeholder={props.placeholder}
           disabled={props.disabled}
-          onInput={(event) => props.onInput(read(event.currentTarget.value))}
+          onInput={(event) => props.onInput(numberIn(event.currentTarget.value))}
         />
       )}
     </Field>
   );
+}
+
+function numberIn(text: string): number | null {
+  return text === "" || !Number.isFinite(Number(text)) ? null : Number(text);
 }
 
 export function Select<T extends string>(props: SelectProps<T>) {

@@ -46,7 +46,11 @@ export function Table<Row>({ columns, rows, id, caption, sorted, onPick }: Props
         </thead>
         <tbody>
           {inOrder(rows, columns, order).map((row) => (
-            <tr key={id(row)} class={onPick ? "pick" : undefined} onClick={onPick && (() => onPick(row))}>
+            <tr
+              key={id(row)}
+              class={onPick ? "pick" : undefined}
+              onClick={onPick && ((event) => isPick(event) && onPick(row))}
+            >
               {columns.map((one) => (
                 <td key={one.id} class={one.number ? "n" : undefined}>
                   {one.show(row)}
@@ -58,6 +62,13 @@ export function Table<Row>({ columns, rows, id, caption, sorted, onPick }: Props
       </table>
     </div>
   );
+}
+
+/** A plain click on the row itself: not one that opens another tab, works a link in it, or ends a selection of text. */
+function isPick(event: MouseEvent): boolean {
+  if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return false;
+  if ((event.target as Element).closest("a, button")) return false;
+  return getSelection()?.isCollapsed ?? true;
 }
 
 interface HeadProps<Row> {

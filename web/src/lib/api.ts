@@ -44,6 +44,8 @@ export interface Ask {
 export const key = value<string>(attempt(() => sessionStorage.getItem("sibao.key")) ?? "");
 key.listen((text) => attempt(() => sessionStorage.setItem("sibao.key", text)));
 export const keyWanted = value(false);
+/** Whether the server answered the last time that it was asked. */
+export const reached = value(true);
 
 /**
  * JSON from the server; `path` starts with `/` and is taken from where the page stands.
@@ -100,8 +102,10 @@ async function send(path: string, ask: Ask): Promise<Response> {
     answer = await fetch(`.${path}`, { method, headers, body, signal: ask.signal });
   } catch (fault) {
     if (isAbort(fault)) throw fault;
+    reached.set(false);
     throw new ApiError(say(WORDS).unreachable, say(WORDS).unreachableHint);
   }
+  reached.set(true);
   if (answer.ok) return answer;
   if (answer.status === 401) keyWanted.set(true);
   throw fromBody(await answer.json().catch(() => null), answer.status);

@@ -1,4 +1,4 @@
-import { useLayoutEffect } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 
 const OF_THE_INPUT_METHOD = 229;
 
@@ -13,12 +13,27 @@ export function sends(event: KeyboardEvent, alone = true): boolean {
   return alone || event.ctrlKey || event.metaKey;
 }
 
-/** Esc anywhere in the page, while `on`. */
+/** Esc anywhere in the page, while `on`; where a dialog is open, the key is the dialog's. */
 export function useEscape(on: boolean, work: () => void): void {
   useLayoutEffect(() => {
     if (!on) return undefined;
-    const heard = (event: KeyboardEvent) => event.key === "Escape" && !composing(event) && work();
+    const heard = (event: KeyboardEvent) => {
+      if (event.key === "Escape" && !composing(event) && !document.querySelector("dialog[open]")) work();
+    };
     addEventListener("keydown", heard);
     return () => removeEventListener("keydown", heard);
   });
+}
+
+const DOUBLE_MS = 400;
+
+/** For buttons that take each other's place, as start and stop: the second half of a double click reaches neither. */
+export function useSingle(): (work: () => void) => (event: MouseEvent) => void {
+  const last = useRef(-Infinity);
+  return (work) => (event) => {
+    const pressed = event.detail === 0; // by keyboard, which does not hit another button by accident
+    if (!pressed && event.timeStamp - last.current < DOUBLE_MS) return;
+    last.current = event.timeStamp;
+    work();
+  };
 }

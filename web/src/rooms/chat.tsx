@@ -17,9 +17,10 @@ export function Chat({ active }: RoomProps) {
   const t = useWords(WORDS);
   const talk = useConversation();
   const [panel, setPanel] = useState(false);
-  useFollowing(active && talk.running, talk.answer.text);
+  useFollowing(active && talk.running, active ? talk.answer.text : "", talk.turns.length);
   useEscape(active && talk.running, talk.stop);
   const last = talk.turns.length - 1;
+  const unanswered = !talk.running && talk.answer.state !== "failed"; // a failure has a button of its own
   const lastAsked = talk.turns.findLastIndex((turn) => turn.role === "user");
   return (
     <div class="chat">
@@ -41,11 +42,11 @@ export function Chat({ active }: RoomProps) {
             key={index}
             turn={turn}
             onEdit={index === lastAsked && !talk.running ? talk.rewrite : undefined}
-            onAgain={index === last && turn.role === "assistant" ? talk.again : undefined}
+            onAgain={index === last && (turn.role === "assistant" || unanswered) ? talk.again : undefined}
           />
         ))}
         {talk.answer.state !== "none" && (
-          <LiveTurn answer={talk.answer} model={talk.settings.model} again={talk.again} />
+          <LiveTurn answer={talk.answer} model={talk.writer} again={talk.again} />
         )}
       </ol>
       {!talk.turns.length && talk.answer.state === "none" && (

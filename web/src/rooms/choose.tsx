@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import { Button } from "../components/button";
 import { Failure } from "../components/states";
-import { asError, ApiError, post } from "../lib/api";
+import { asError, post, type ApiError } from "../lib/api";
 import { language, useWords } from "../lib/i18n";
 import { href } from "../lib/route";
 import { JobView } from "./choose/job";
@@ -9,6 +9,7 @@ import { ModelFields, useEntrants } from "./choose/models";
 import { EMPTY, LimitFields, RaceFields, WeightFields, WorkFields } from "./choose/form";
 import { RowFields } from "./choose/rows";
 import { Outcome } from "./choose/outcome";
+import { failed, inForm } from "./choose/told";
 import type { Form } from "./choose/types";
 import { useJob } from "./choose/watch";
 import { WORDS } from "./choose/words";
@@ -19,18 +20,23 @@ export function Choose({ active }: RoomProps) {
   const t = useWords(WORDS);
   const [form, setForm] = useState<Form>(EMPTY);
   const [fault, setFault] = useState<ApiError | null>(null);
-  const { job, lost, take, cancel } = useJob(active);
+  const [sending, setSending] = useState(false);
+  const { job, lost, take, leave, cancel } = useJob(active);
   const entrants = useEntrants(active, form, (models) => setForm((now) => ({ ...now, models })));
   const set = (part: Partial<Form>) => setForm((now) => ({ ...now, ...part }));
+  const ready = form.need.trim() !== "" || form.text.trim() !== "";
   const busy = job?.state === "queued" || job?.state === "running";
   const start = async (event: Event) => {
     event.preventDefault();
     setFault(null);
+    leave();
+    setSending(true);
     try {
       take((await post<{ job: string }>("/api/choose", { ...form, language: language.get() })).job);
     } catch (error) {
       setFault(asError(error));
     }
+    setSending(false);
   };
   return (
     <div class="stack">
@@ -48,7 +54,7 @@ export function Choose({ active }: RoomProps) {
           </div>
         </div>
         <div class="row">
-          <Button type="submit" kind="primary" disabled={busy}>
+          <Button type="submit" kind="primary" disabled={sending || busy || !ready}>
             {form.text.trim() ? t.start : t.advise}
           </Button>
           {busy && (
@@ -58,14 +64,14 @@ export function Choose({ active }: RoomProps) {
           )}
         </div>
       </form>
-      {fault && <Failure error={fault} />}
+      {fault && <Failure error={inForm(fault)} />}
       {lost && (
         <p class="warn" role="status">
           {t.lost} <a href={href("runs")}>{t.runs}</a>
         </p>
       )}
       {job && <JobView job={job} />}
-      {job?.failure && <Failure error={new ApiError(job.failure.message, job.failure.hint)} />}
+      {job?.failure && <Failure error={failed(job.failure)} />}
       {job?.result && <Outcome result={job.result} />}
     </div>
   );

@@ -5,7 +5,7 @@ import { ModelPicker } from "../components/model";
 import { SamplingFields, USUAL } from "../components/sampling";
 import { Empty } from "../components/states";
 import { useWords } from "../lib/i18n";
-import { sends, useEscape } from "../lib/keys";
+import { sends, useEscape, useSingle } from "../lib/keys";
 import { status } from "../lib/status";
 import { useValue } from "../lib/value";
 import { Ballot } from "./compare/ballot";
@@ -25,6 +25,7 @@ export function Compare({ active }: RoomProps) {
   const [sampling, setSampling] = useState(USUAL);
   const standings = useStandings(active);
   const match = useMatch(standings.again);
+  const single = useSingle();
   useEscape(active && match.running, match.stop);
   if (known && known.models.length < 2)
     return (
@@ -64,11 +65,11 @@ export function Compare({ active }: RoomProps) {
       </details>
       <div class="row">
         {match.running ? (
-          <Button kind="danger" icon="stop" onClick={match.stop}>
+          <Button kind="danger" icon="stop" onClick={single(match.stop)}>
             {t.stop}
           </Button>
         ) : (
-          <Button kind="primary" disabled={!ready} onClick={go}>
+          <Button kind="primary" disabled={!ready} onClick={single(go)}>
             {t.go}
           </Button>
         )}

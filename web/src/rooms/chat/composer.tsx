@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Button } from "../../components/button";
 import { useWords } from "../../lib/i18n";
-import { sends } from "../../lib/keys";
+import { sends, useSingle } from "../../lib/keys";
 import { WORDS } from "./words";
 
 interface Props {
@@ -15,6 +15,7 @@ interface Props {
 export function Composer({ running, active, onSend, onStop }: Props) {
   const t = useWords(WORDS);
   const [draft, setDraft] = useState("");
+  const single = useSingle();
   const field = useRef<HTMLTextAreaElement>(null);
   useEffect(() => {
     // On a phone the keyboard would cover the room that somebody has just opened.
@@ -44,9 +45,9 @@ export function Composer({ running, active, onSend, onStop }: Props) {
         onKeyDown={keyed}
       />
       {running ? (
-        <Button kind="danger" icon="stop" label={t.stop} onClick={onStop} />
+        <Button kind="danger" icon="stop" label={t.stop} onClick={single(onStop)} />
       ) : (
-        <Button kind="primary" icon="send" label={t.send} disabled={!draft.trim()} onClick={send} />
+        <Button kind="primary" icon="send" label={t.send} disabled={!draft.trim()} onClick={single(send)} />
       )}
     </div>
   );

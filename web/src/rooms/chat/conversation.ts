@@ -1,6 +1,6 @@
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { USUAL } from "../../components/sampling";
-import { useAnswer, type Message, type Sampling, type Spent } from "../../lib/answer";
+import { useAnswer, type Answer, type Message, type Sampling, type Spent } from "../../lib/answer";
 import { attempt } from "../../lib/kept";
 
 export interface ChatTurn {
@@ -9,6 +9,8 @@ export interface ChatTurn {
   model?: string;
   spent?: Spent | null;
   stopped?: boolean;
+  /** The page went away while it was written, or the connection. */
+  broken?: boolean;
 }
 
 export interface ChatSettings extends Sampling {
@@ -25,15 +27,18 @@ interface Kept {
 export function useConversation() {
   const [kept, setKept] = useState<Kept>(read);
   const { answer, start, stop, clear, running } = useAnswer();
+  const [writer, setWriter] = useState(""); // the picker may name another model while an answer is written
   const { turns, settings } = kept;
-  useEffect(() => void attempt(() => sessionStorage.setItem(NAME, JSON.stringify(kept))), [kept]);
+  const all = withRest(turns, answer, writer);
+  useKeeping(kept, { settings, turns: all });
 
   const change = (part: Partial<ChatSettings>) =>
     setKept((now) => ({ ...now, settings: { ...now.settings, ...part } }));
   const ask = async (history: ChatTurn[]) => {
     setKept((now) => ({ ...now, turns: history }));
+    setWriter(settings.model);
     const { system, ...sampling } = settings;
-    const done = await start({ ...sampling, messages: [...instruction(system), ...history.map(message)] });
+    const done = await start({ ...sampling, messages: [...instruction(system), ...messages(history)] });
     const stopped = done.state === "stopped";
     if (done.state === "failed" || (stopped && !done.text)) return;
     const turn: ChatTurn = { role: "assistant", content: done.text, model: settings.model, spent: done.spent, stopped };
@@ -45,10 +50,11 @@ export function useConversation() {
     turns,
     settings,
     answer,
+    writer,
     running,
     change,
     stop,
-    say: (text: string) => void ask([...turns, { role: "user", content: text }]),
+    say: (text: string) => void ask([...all, { role: "user", content: text }]),
     again: () => void ask(turns.slice(0, asked + 1)),
     rewrite: (text: string) => void ask([...turns.slice(0, asked), { role: "user", content: text }]),
     forget: () => {
@@ -70,6 +76,32 @@ function instruction(system: string): Message[] {
   return system.trim() ? [{ role: "system", content: system }] : [];
 }
 
-function message(turn: ChatTurn): Message {
-  return { role: turn.role, content: turn.content };
+/** The turns, and what stands of an answer that is not whole. */
+function withRest(turns: ChatTurn[], answer: Answer, model: string): ChatTurn[] {
+  if (!answer.text || (answer.state !== "running" && answer.state !== "failed")) return turns;
+  return [...turns, { role: "assistant", content: answer.text, model, broken: true }];
+}
+
+/** Kept at every turn; the answer under way when the page goes: at every word, a long conversation would hold it up. */
+function useKeeping(kept: Kept, withAnswer: Kept): void {
+  const latest = useRef(withAnswer);
+  latest.current = withAnswer;
+  const keep = () => void attempt(() => sessionStorage.setItem(NAME, JSON.stringify(latest.current)));
+  useEffect(keep, [kept]);
+  useEffect(() => {
+    const going = ["pagehide", "visibilitychange"]; // a phone ends a page out of sight without another word
+    for (const kind of going) addEventListener(kind, keep);
+    return () => going.forEach((kind) => removeEventListener(kind, keep));
+  }, []);
+}
+
+/** What the model is told; questions without an answer between them are one: templates want the two to take turns. */
+function messages(turns: ChatTurn[]): Message[] {
+  const told: Message[] = [];
+  for (const { role, content } of turns) {
+    const last = told.at(-1);
+    if (last?.role === role) last.content += `\n\n${content}`;
+    else told.push({ role, content });
+  }
+  return told;
 }

@@ -1,4 +1,4 @@
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { Button } from "../../components/button";
 import { Copy } from "../../components/copy";
 import { TextArea } from "../../components/field";
@@ -21,25 +21,28 @@ export function Turn({ turn, onEdit, onAgain }: Props) {
   const t = useWords(WORDS);
   const [editing, setEditing] = useState(false);
   const mine = turn.role === "user";
+  const place = useRef<HTMLLIElement>(null);
+  const leave = () => {
+    setEditing(false);
+    place.current?.focus({ preventScroll: true }); // the field that had it is gone
+  };
   if (editing && onEdit)
     return (
-      <li class="turn user">
-        <Rewrite
-          text={turn.content}
-          onCancel={() => setEditing(false)}
-          onSend={(text) => (setEditing(false), onEdit(text))}
-        />
+      <li ref={place} class="turn user" tabIndex={-1}>
+        <Rewrite text={turn.content} onCancel={leave} onSend={(text) => (leave(), onEdit(text))} />
       </li>
     );
   return (
-    <li class={`turn ${turn.role}`}>
+    <li ref={place} class={`turn ${turn.role}`} tabIndex={-1}>
       <p class="who soft">{mine ? t.you : turn.model}</p>
-      {mine ? <p class="text said">{turn.content}</p> : <Written text={turn.content} />}
+      {mine ? <Said text={turn.content} /> : <Written text={turn.content} />}
       <div class="turn-foot">
         <Copy text={turn.content} />
         {onEdit && <Button kind="plain" icon="edit" label={t.edit} onClick={() => setEditing(true)} />}
         {onAgain && <Button kind="plain" icon="again" label={t.again} onClick={onAgain} />}
+        {mine && onAgain && <span class="warn small">{t.unanswered}</span>}
         {turn.stopped && <span class="warn small">{t.stopped}</span>}
+        {turn.broken && <span class="warn small">{t.broken}</span>}
         {turn.spent && <Usage spent={turn.spent} />}
       </div>
     </li>
@@ -57,6 +60,21 @@ export function LiveTurn({ answer, model, again }: { answer: Answer; model: stri
       {answer.state === "running" && !answer.text && <Loading text={t.thinking} />}
       {answer.error && <Failure error={answer.error} again={again} />}
     </li>
+  );
+}
+
+const SHOWN = 4000;
+
+/** What was asked; of a long text, as of a file pasted in, the beginning: all of it can take seconds to lay out. */
+function Said({ text }: { text: string }) {
+  const t = useWords(WORDS);
+  const [whole, setWhole] = useState(text.length <= 2 * SHOWN);
+  const beginning = () => text.slice(0, SHOWN).replace(/[\uD800-\uDBFF]$/, ""); // not half of a rare character
+  return (
+    <div class="said">
+      <p class="text">{whole ? text : `${beginning()}…`}</p>
+      {!whole && <Button onClick={() => setWhole(true)}>{t.showAll(text.length.toLocaleString("en-US"))}</Button>}
+    </div>
   );
 }
 

@@ -8,7 +8,7 @@ import { WORDS } from "./words";
 export function JobView({ job }: { job: Job }) {
   const t = useWords(WORDS);
   if (job.state === "cancelled") return <p class="soft">{`${t.cancelled} ${t.another}`}</p>;
-  if (job.state === "queued") return <Progress label={t.queued(whole(job.ahead))} />;
+  if (job.state === "queued") return <Progress label={job.ahead ? t.queued(whole(job.ahead)) : t.starting} />;
   if (job.state !== "running") return null;
   return (
     <div class="card stack" data-job={job.state}>

@@ -2,8 +2,10 @@ import { Table, type Column } from "../../components/table";
 import { useWords } from "../../lib/i18n";
 import { figure, percent, whole } from "../../lib/numbers";
 import { href } from "../../lib/route";
+import { told } from "../../lib/told";
 import { shown } from "./cells";
 import { Pareto } from "./pareto";
+import { CELLS, SOURCES } from "./told";
 import type { Cell, Exclusion, Lane, Result } from "./types";
 import { FIGURES, LIMITS, RESULT } from "./words";
 
@@ -97,9 +99,9 @@ function Out({ excluded }: { excluded: readonly Exclusion[] }) {
   const columns: Column<Exclusion>[] = [
     { id: "name", name: t.model, show: (one) => one.name, key: (one) => one.name },
     { id: "limit", name: t.limit, show: (one) => limits[one.limit] ?? one.limit },
-    { id: "wanted", name: t.wanted, show: (one) => one.wanted },
-    { id: "got", name: t.found, show: (one) => (one.unknown ? t.nobodySays : one.got) },
-    { id: "source", name: t.source, show: (one) => one.source },
+    { id: "wanted", name: t.wanted, show: (one) => told(one.wanted, CELLS) },
+    { id: "got", name: t.found, show: (one) => (one.unknown ? t.nobodySays : told(one.got, CELLS)) },
+    { id: "source", name: t.source, show: (one) => told(one.source, SOURCES) },
   ];
   return <Table columns={columns} rows={excluded} id={(one) => one.name + one.limit} caption={t.out} />;
 }
@@ -143,7 +145,7 @@ function Sources({ result }: { result: Result }) {
     { id: "fact", name: t.fact, show: (one) => names[one.key] ?? one.key, key: (one) => one.key },
     { id: "value", name: t.value, number: true, show: (one) => shown(one.key, one.cell) },
     { id: "kind", name: t.kind, show: (one) => kinds[one.cell.kind] ?? one.cell.kind },
-    { id: "source", name: t.source, show: (one) => one.cell.source },
+    { id: "source", name: t.source, show: (one) => told(one.cell.source, SOURCES) },
     { id: "date", name: t.date, show: (one) => one.cell.date },
   ];
   return (

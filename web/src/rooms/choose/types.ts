@@ -108,5 +108,5 @@ export interface Job {
   lanes: { name: string; done: number; total: number }[];
   seconds: number;
   result: Result | null;
-  failure: { message: string; hint: string } | null;
+  failure: { type: string; message: string; hint: string } | null;
 }

@@ -5,12 +5,24 @@ import type { Job } from "./types";
 
 const LOOK_MS = 700;
 const NAME = "choose.job";
+/** A choice as the server has just taken it: before it is looked at, it stands in the way of a second one already. */
+const TAKEN: Omit<Job, "job"> = {
+  state: "queued",
+  ahead: 0,
+  opening: "",
+  lanes: [],
+  seconds: 0,
+  result: null,
+  failure: null,
+};
 
 interface Watched {
   job: Job | null;
   /** The server knows the choice no more: one of an earlier run of it. */
   lost: boolean;
   take: (id: string) => void;
+  /** Nothing of it is shown any more; another one begins. */
+  leave: () => void;
   cancel: () => void;
 }
 
@@ -19,8 +31,14 @@ export function useJob(active: boolean): Watched {
   const [id, setId] = useState(kept(NAME) ?? "");
   const [job, setJob] = useState<Job | null>(null);
   const [lost, setLost] = useState(false);
-  const settle = useCallback((next: string, gone: boolean) => (keep(NAME, next), setJob(null), setId(next), setLost(gone)), []);
-  const take = useCallback((next: string) => settle(next, false), []);
+  const settle = useCallback((next: string, gone: boolean, first: Job | null = null) => {
+    keep(NAME, next);
+    setJob(first);
+    setId(next);
+    setLost(gone);
+  }, []);
+  const take = useCallback((next: string) => settle(next, false, { ...TAKEN, job: next }), []);
+  const leave = useCallback(() => settle("", false), []);
   const over = job !== null && job.job === id && job.state !== "queued" && job.state !== "running";
   useEffect(() => {
     if (!id || !active || over) return undefined;
@@ -43,5 +61,5 @@ export function useJob(active: boolean): Watched {
       .then(setJob)
       .catch((fault: unknown) => fault instanceof ApiError || Promise.reject(fault)); // it has ended meanwhile; the next look says so
   }, [id]);
-  return { job, lost, take, cancel };
+  return { job, lost, take, leave, cancel };
 }

@@ -2,6 +2,8 @@ import { Facts } from "../../components/facts";
 import { Table, type Column } from "../../components/table";
 import { useWords } from "../../lib/i18n";
 import { bytes, figure, whole } from "../../lib/numbers";
+import { told } from "../../lib/told";
+import { HINTS, REASONS } from "./told";
 import type { Amount, BadRow, DataField, DataLook, DataRow } from "./types";
 import { KINDS, TONGUES, TYPES, WORDS } from "./words";
 
@@ -10,12 +12,13 @@ export function Look({ look }: { look: DataLook }) {
   const t = useWords(WORDS);
   const kinds: Record<string, string> = useWords(KINDS);
   const all = look.rows + look.bad_rows;
+  const noRows = !look.rows && look.bad.every((bad) => !bad.line); // it is the file that is bad
   const counted = Object.entries(look.kinds).map(([kind, rows]) => `${kinds[kind] ?? kind} ${whole(rows)}`);
   return (
     <div class="stack" data-look={look.name}>
       <h2>{look.name}</h2>
       <p class={look.bad_rows ? "verdict bad" : "verdict good"} role="status">
-        {look.bad_rows ? t.some(whole(look.bad_rows), whole(all)) : t.good(whole(all))}
+        {noRows ? t.noRows : look.bad_rows ? t.some(whole(look.bad_rows), whole(all)) : t.good(whole(all))}
       </p>
       <Facts
         facts={[
@@ -48,8 +51,8 @@ function Bad({ look }: { look: DataLook }) {
       key: (row) => row.message,
       show: (row) => (
         <>
-          {row.message}
-          {row.hint && <span class="soft small"> {row.hint}</span>}
+          {told(row.message, REASONS)}
+          {row.hint && <span class="soft small"> {told(row.hint, HINTS)}</span>}
         </>
       ),
     },

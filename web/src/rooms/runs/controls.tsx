@@ -13,6 +13,8 @@ export function Controls({ run, again }: { run: RunDetail; again: () => void }) 
   const [steps, setSteps] = useState<number | null>(null);
   const [asked, setAsked] = useState(false);
   const [fault, setFault] = useState<ApiError | null>(null);
+  // a run that was not stopped may go on from an earlier step, which the server knows
+  const least = run.state === "stopped" ? (run.step ?? 0) + 1 : 1;
   const send = async (verb: "stop" | "resume", body: unknown, said: string) => {
     setAsked(true);
     try {
@@ -35,7 +37,15 @@ export function Controls({ run, again }: { run: RunDetail; again: () => void }) 
       )}
       {run.can_resume && (
         <form class="row" onSubmit={(event) => (event.preventDefault(), void send("resume", { steps }, t.resuming))}>
-          <NumberField label={t.stepsInAll} quiet value={steps} min={1} step={1} placeholder={String(run.steps ?? t.stepsInAll)} onInput={setSteps} />
+          <NumberField
+            label={t.stepsInAll}
+            quiet
+            value={steps}
+            min={least}
+            step={1}
+            placeholder={String(run.steps ?? t.stepsInAll)}
+            onInput={setSteps}
+          />
           <Button type="submit" icon="again" kind="primary" disabled={asked}>
             {t.resume}
           </Button>

@@ -36,11 +36,13 @@ export function Plots({ run }: { run: RunDetail }) {
       {samples && (
         <section class="card stack">
           <h3>{t.samples(whole(samples.step))}</h3>
-          {samples.samples.map((text, place) => (
-            <p key={place} class="text">
-              {text}
-            </p>
-          ))}
+          <div class="tall stack" role="region" aria-label={t.samples(whole(samples.step))} tabIndex={0}>
+            {samples.samples.map((text, place) => (
+              <p key={place} class="text">
+                {text}
+              </p>
+            ))}
+          </div>
         </section>
       )}
     </>

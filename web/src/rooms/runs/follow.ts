@@ -21,9 +21,9 @@ export function useFollowed(id: string, active: boolean): Followed {
   useEffect(() => {
     if (!active) return undefined;
     const stop = new AbortController();
-    follow(id, setRun, stop.signal)
-      .then(() => setFault(null))
-      .catch((error: unknown) => isAbort(error) || setFault(asError(error)));
+    follow(id, (now) => (setRun(now), setFault(null)), stop.signal).catch(
+      (error: unknown) => isAbort(error) || setFault(asError(error)),
+    );
     return () => stop.abort();
   }, [id, active, turn, secret]);
   useEffect(() => {

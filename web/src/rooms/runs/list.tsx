@@ -32,7 +32,13 @@ export function List({ active }: { active: boolean }) {
     { id: "model", name: t.model, show: (one) => <span class="run-model">{one.model}</span>, key: (one) => one.model },
     { id: "steps", name: t.steps, number: true, show: steps, key: (one) => one.step },
     { id: "loss", name: t.loss, number: true, show: (one) => (one.loss === null ? "" : figure(one.loss)), key: (one) => one.loss },
-    { id: "started", name: t.started, show: (one) => <span class="n">{moment(one.started)}</span>, key: (one) => one.started, descending: true },
+    {
+      id: "started",
+      name: t.started,
+      show: (one) => <span class="n day">{moment(one.started)}</span>,
+      key: (one) => one.started,
+      descending: true,
+    },
     { id: "took", name: t.took, number: true, show: (one) => (one.finished ? duration(one.finished - one.started) : ""), key: (one) => one.finished && one.finished - one.started },
   ];
   return <Table columns={columns} rows={found.runs} id={(one) => one.run} caption={t.caption} onPick={(one) => go("runs", one.run)} />;

@@ -6,6 +6,7 @@ import { Table, type Column } from "../../components/table";
 import { useAsk } from "../../lib/ask";
 import { language, useWords, words } from "../../lib/i18n";
 import { figure } from "../../lib/numbers";
+import { told, type Forms } from "../../lib/told";
 import { useValue } from "../../lib/value";
 import { Figure } from "../../plots/figure";
 import { Intervals, type Bar } from "../../plots/intervals";
@@ -43,6 +44,13 @@ const WORDS = words({
     intervals: (section: string) => `${section}：各指标及其区间`,
   },
 });
+
+const UNITS: Forms = [
+  [/^tokens\/s$/, "词元/秒"],
+  [/^J\/token$/, "焦/词元"],
+  [/^per token$/, "每词元"],
+  [/^(.*) for a million tokens$/, "$1，每百万词元"],
+];
 
 const nameOf = (card: Card) => (card.precision === "auto" ? card.model : `${card.model} (${card.precision})`);
 
@@ -136,16 +144,21 @@ function Section({ title, cells }: { title: string; cells: readonly CardCell[] }
 }
 
 function barOf(cell: CardCell, remark: string): Bar {
-  const { name, low, high, chance, unit, n, source, date } = cell;
+  const { name, low, high, chance, n, source, date } = cell;
+  const unit = told(cell.unit, UNITS);
   const title = [unit, n ? `n = ${n}` : "", source, date].filter(Boolean).join(" · ");
   return { id: name, name, value: Number(cell.value), low, high, chance, remark: [unit, remark].filter(Boolean).join(" "), title };
+}
+
+function written({ value, unit }: CardCell): string {
+  return `${typeof value === "number" ? figure(value) : value} ${told(unit, UNITS)}`;
 }
 
 function CellTable({ title, cells }: { title: string; cells: readonly CardCell[] }) {
   const t = useWords(WORDS);
   const columns: Column<CardCell>[] = [
     { id: "name", name: t.figure, show: (cell) => cell.name, key: (cell) => cell.name },
-    { id: "value", name: t.value, number: true, show: (cell) => `${typeof cell.value === "number" ? figure(cell.value) : cell.value} ${cell.unit}` },
+    { id: "value", name: t.value, number: true, show: written },
     { id: "interval", name: t.interval, number: true, show: (cell) => (cell.low === null ? "" : `${figure(cell.low)} … ${figure(cell.high)}`) },
     { id: "rows", name: t.rows, number: true, show: (cell) => (cell.n ? cell.n + (cell.missing ? ` (+${cell.missing})` : "") : "") },
     { id: "source", name: t.source, show: (cell) => cell.source },

@@ -45,6 +45,7 @@ export function AnswerPart({ model, active }: PartProps) {
   const [context, setContext] = useState("");
   const [question, setQuestion] = useState("");
   const [asked, setAsked] = useState("");
+  const [changing, setChanging] = useState(false);
   const { work, start, stop, clear, running } = useTask<AnswerResult>("answer");
   useEscape(active && running, stop);
   const ready = context.trim() !== "" && question.trim() !== "";
@@ -52,6 +53,9 @@ export function AnswerPart({ model, active }: PartProps) {
     setAsked(context);
     void start({ model, question, context });
   };
+  const card = useRef<HTMLDivElement>(null);
+  // on a phone the answer stands below the passage
+  useEffect(() => card.current?.scrollIntoView({ block: "nearest" }), [work.state, work.text !== ""]);
   const result = work.state === "done" ? work.result : null;
   return (
     <form class="two" onSubmit={(event) => (event.preventDefault(), ready && !running && go())}>
@@ -60,7 +64,7 @@ export function AnswerPart({ model, active }: PartProps) {
           <>
             <Marked text={asked} span={result.span ?? null} />
             <div class="row">
-              <Button icon="edit" onClick={clear}>
+              <Button icon="edit" onClick={() => (setChanging(true), clear())}>
                 {t.change}
               </Button>
             </div>
@@ -70,6 +74,7 @@ export function AnswerPart({ model, active }: PartProps) {
             label={t.context}
             placeholder={t.contextPlace}
             rows={11}
+            focus={changing}
             value={context}
             onInput={setContext}
             onKeyDown={(event) => sends(event, false) && ready && go()}
@@ -82,7 +87,7 @@ export function AnswerPart({ model, active }: PartProps) {
           <Go name={t.go} running={running} disabled={!ready} onGo={go} onStop={stop} />
         </div>
         {(work.text || result) && (
-          <div class="card" aria-live="polite">
+          <div ref={card} class="card" aria-live="polite">
             <div class="row apart">
               <h2>{t.answer}</h2>
               {work.text && <Copy text={work.text} />}

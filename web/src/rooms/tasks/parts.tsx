@@ -4,7 +4,10 @@ import { Progress } from "../../components/progress";
 import { Failure } from "../../components/states";
 import { useNumber } from "../../components/usage";
 import { useWords } from "../../lib/i18n";
+import { useSingle } from "../../lib/keys";
 import type { TaskResult, Work } from "../../lib/task";
+import { told } from "../../lib/told";
+import { NOTES } from "./told";
 import { WORDS } from "./words";
 
 interface GoProps {
@@ -18,14 +21,15 @@ interface GoProps {
 /** The button that starts a task, and while it runs the one that stops it. */
 export function Go({ name, running, disabled, onGo, onStop }: GoProps) {
   const t = useWords(WORDS);
+  const single = useSingle();
   if (running)
     return (
-      <Button kind="danger" icon="stop" onClick={onStop}>
+      <Button kind="danger" icon="stop" onClick={single(onStop)}>
         {t.stop}
       </Button>
     );
   return (
-    <Button kind="primary" disabled={disabled} label={t.keys} onClick={onGo}>
+    <Button kind="primary" disabled={disabled} label={t.keys} onClick={single(onGo)}>
       {name}
     </Button>
   );
@@ -61,7 +65,7 @@ function Spent({ result }: { result: TaskResult }) {
       {!!result.notes?.length && (
         <ul class="notes" aria-label={t.notes}>
           {result.notes.map((note) => (
-            <li key={note}>{note}</li>
+            <li key={note}>{told(note, NOTES)}</li>
           ))}
         </ul>
       )}

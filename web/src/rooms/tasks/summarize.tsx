@@ -4,6 +4,7 @@ import { TextArea } from "../../components/field";
 import { Failure } from "../../components/states";
 import { useNumber } from "../../components/usage";
 import { ApiError } from "../../lib/api";
+import { textOf } from "../../lib/files";
 import { say, useWords, words } from "../../lib/i18n";
 import { sends, useEscape } from "../../lib/keys";
 import { useTask, type TaskResult } from "../../lib/task";
@@ -20,8 +21,6 @@ const WORDS = words({
     nothing: "The summary appears here.",
     letters: (n: string) => `${n} characters`,
     from: (name: string, n: string) => `${name}, ${n} characters`,
-    notText: (name: string) => `${name} is not a text in UTF-8.`,
-    notTextHint: "Save it as UTF-8 (.txt or .md) and drop it again.",
     large: (name: string) => `${name} is larger than 4 MB.`,
     largeHint: "Split it, or use `sibao summarize FILE` on the command line.",
   },
@@ -34,8 +33,6 @@ const WORDS = words({
     nothing: "摘要显示在这里。",
     letters: (n: string) => `${n} 字`,
     from: (name: string, n: string) => `${name}，${n} 字`,
-    notText: (name: string) => `${name} 不是 UTF-8 文本。`,
-    notTextHint: "请另存为 UTF-8（.txt 或 .md）再拖进来。",
     large: (name: string) => `${name} 超过 4 MB。`,
     largeHint: "请拆分，或在命令行用 `sibao summarize FILE`。",
   },
@@ -92,9 +89,5 @@ export function SummarizePart({ model, active }: PartProps) {
 async function read(file: File): Promise<string> {
   const t = say(WORDS);
   if (file.size > MOST_BYTES) throw new ApiError(t.large(file.name), t.largeHint);
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());
-  } catch {
-    throw new ApiError(t.notText(file.name), t.notTextHint);
-  }
+  return textOf(file);
 }
