@@ -258,6 +258,13 @@ def test_invalid_utf8_in_other_formats(tmp_path: Path, name: str, content: bytes
     assert [(row.line, "invalid UTF-8" in row.message) for row in bad] == [(line, True)]
 
 
+def test_a_text_in_gbk_is_told_what_to_do(tmp_path: Path) -> None:
+    for content, hint in (("你好，世界\n春天".encode("gb18030"), "GB18030"), (b"\xff\xff", "UTF-8")):
+        with pytest.raises(DataError, match="invalid UTF-8 in line 1") as caught:
+            list(read_rows(put(tmp_path, "a.txt", content)))
+        assert hint in caught.value.hint
+
+
 def test_utf16_is_named(tmp_path: Path) -> None:
     path = put(tmp_path, "a.csv", "text\n你好\n".encode("utf-16"))
     with pytest.raises(DataError, match="UTF-16, wanted UTF-8"):

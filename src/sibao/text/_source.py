@@ -152,10 +152,11 @@ def decode(raw: bytes) -> str:
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise Fault(f"invalid UTF-8 at byte {error.start} of the line", hint=_other_encoding(raw)) from error
+        raise Fault(f"invalid UTF-8 at byte {error.start} of the line", hint=other_encoding(raw)) from error
 
 
-def _other_encoding(raw: bytes) -> str:
+def other_encoding(raw: bytes) -> str:
+    """What to do about bytes that are no UTF-8."""
     try:
         raw.decode("gb18030")
     except UnicodeDecodeError:

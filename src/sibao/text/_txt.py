@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from sibao.core.types import Row
-from sibao.text._source import MAX_LINE, Broken, Fault
+from sibao.text._source import MAX_LINE, Broken, Fault, other_encoding
 
 Found = tuple[int, Row | Fault]
 BLOCK = 64 << 10
@@ -128,7 +128,9 @@ class _Blocks:
 def _document(text: str) -> Row | Fault:
     bad = _INVALID.search(text)
     if bad:
-        return Fault(f"invalid UTF-8 in line {text.count(chr(10), 0, bad.start()) + 1} of the document")
+        line = text.count("\n", 0, bad.start()) + 1
+        hint = other_encoding(text.encode("utf-8", "surrogateescape"))
+        return Fault(f"invalid UTF-8 in line {line} of the document", hint=hint)
     lines = text.replace("\r\n", "\n").split("\n")
     filled = [i for i, line in enumerate(lines) if line.strip()]
     return {"text": "\n".join(lines[filled[0] : filled[-1] + 1])}
