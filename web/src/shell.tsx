@@ -17,6 +17,7 @@ const WORDS = words({
     light: "Theme: light",
     dark: "Theme: dark",
     key: "API key",
+    docs: "The interface for programs",
     offline: "no connection",
   },
   zh: {
@@ -28,6 +29,7 @@ const WORDS = words({
     light: "外观：浅色",
     dark: "外观：深色",
     key: "API 密钥",
+    docs: "给程序用的接口",
     offline: "未连接",
   },
 });
@@ -99,5 +101,10 @@ function Version() {
   const fault = useValue(statusError);
   const answers = useValue(reached);
   if (fault || !answers) return <span class="version bad">{t.offline}</span>;
-  return <span class="version soft">{known ? known.version : ""}</span>;
+  if (!known) return <span class="version soft" />;
+  return (
+    <a class="version soft" href="docs" title={t.docs} aria-label={`${t.docs} (${known.version})`}>
+      {known.version}
+    </a>
+  );
 }

@@ -11,7 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from sibao import __version__
 from sibao.core.names import module_names
-from sibao.server import errors, page
+from sibao.server import errors, page, reference
 from sibao.server.limits import Limits
 from sibao.server.options import ServeOptions
 from sibao.server.service import Service, service_of
@@ -49,6 +49,7 @@ def create_app(options: ServeOptions) -> FastAPI:
         guard = [] if name in OPEN else [Depends(with_key)]
         app.include_router(importlib.import_module(f"sibao.server.{name}").router, dependencies=guard)
     page.install(app)
+    reference.install(app)
     app.add_middleware(Limits, service=service)
     if options.origins:
         app.add_middleware(
