@@ -166,7 +166,9 @@ def _line(name: str, schema: Schema, *, required: bool) -> Line:
     about = _text(schema.get("description", ""))
     if schema.get("default") not in (None, "", [], {}):
         about += f" ({both('default', '默认')} <code>{escape(schema['default'])}</code>)"
-    return Line([Cell(f"<code>{escape(name)}</code>{needed}", kind="whole"), Cell(_kind(schema)), Cell(about)])
+    return Line(
+        [Cell(f"<code>{escape(name)}</code>{needed}", kind="whole"), Cell(_kind(schema)), Cell(about, kind="source")]
+    )
 
 
 def _text(said: str) -> str:
