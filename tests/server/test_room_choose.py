@@ -97,16 +97,19 @@ def test_one_at_a_time_and_only_a_few_wait(served: Served) -> None:
 
 @pytest.mark.slow
 def test_a_choice_given_up_is_recorded_as_stopped(served: Served) -> None:
+    def runs() -> dict[str, Any]:
+        found = served.http.get("/api/runs", params={"kind": "choose", "limit": 50}).json()["runs"]
+        return {run["run"]: run for run in found}
+
+    before = runs()
     job = started(served, FORM | {"rows": PAIRS * 40, "cache": False, "max_tokens": 64})
     until = time.monotonic() + 90
     while not (now := served.http.get(f"/api/choose/{job}").json())["opening"] and time.monotonic() < until:
         assert now["state"] in ("queued", "running"), now
         time.sleep(0.05)
     assert served.http.delete(f"/api/choose/{job}").json()["state"] == "cancelled"
-    while time.monotonic() < until:
-        newest = served.http.get("/api/runs", params={"kind": "choose", "limit": 1}).json()["runs"][0]
-        if newest["state"] != "running":
-            break
+    (own,) = runs().keys() - before.keys()
+    while (newest := runs()[own])["state"] == "running" and time.monotonic() < until:
         time.sleep(0.2)
     assert (newest["state"], newest["message"]) == ("failed", "stopped by the user")
 
