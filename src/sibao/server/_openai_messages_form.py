@@ -29,6 +29,11 @@ class RefusalPart(Form):
     type: Literal["refusal"]
     refusal: str
 
+    @property
+    def text(self) -> str:
+        """As the model reads it."""
+        return self.refusal
+
 
 class TextPart(Form):
     """Words."""

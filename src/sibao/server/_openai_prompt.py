@@ -97,7 +97,7 @@ def _instructed(messages: list[Message], tools: Sequence[Tool]) -> list[Message]
 def _content(content: Any) -> Content:
     if isinstance(content, str):
         return content
-    parts = (TextPart(type="text", text=one.refusal) if isinstance(one, RefusalPart) else one for one in content)
+    parts = (TextPart(type="text", text=one.text) if isinstance(one, RefusalPart) else one for one in content)
     return cast(Content, [part.model_dump() for part in parts])
 
 

@@ -24,6 +24,7 @@ from sibao.server._openai_messages_form import (
     NamedFunction,
     NamedTool,
     ObjectFormat,
+    RefusalPart,
     SystemMessage,
     TextFormat,
     TextPart,
@@ -46,13 +47,6 @@ class InputText(Form):
     logprobs: list[Any] | None = None
 
 
-class InputRefusal(Form):
-    """Why the model would not answer, in a turn from before."""
-
-    type: Literal["refusal"]
-    refusal: str
-
-
 class InputImage(Form):
     """A picture, in the URL itself."""
 
@@ -61,7 +55,7 @@ class InputImage(Form):
     detail: Literal["auto", "low", "high"] | None = None
 
 
-Part = Annotated[InputText | InputRefusal | InputImage, Field(discriminator="type")]
+Part = Annotated[InputText | RefusalPart | InputImage, Field(discriminator="type")]
 
 
 class InputMessage(Form):
@@ -253,8 +247,8 @@ def _part(part: Part) -> TextPart | ImagePart:
     return ImagePart(type="image_url", image_url=ImageURL(url=part.image_url, detail=part.detail))
 
 
-def _text(part: InputText | InputRefusal) -> TextPart:
-    return TextPart(type="text", text=part.text if isinstance(part, InputText) else part.refusal)
+def _text(part: InputText | RefusalPart) -> TextPart:
+    return TextPart(type="text", text=part.text)
 
 
 def _texts(parts: Sequence[Part]) -> list[TextPart]:

@@ -70,9 +70,11 @@ class Script:
     def _said(self, text: str) -> list[bytes]:
         """Words with the scores that were not told yet, and before the first ones that a message begins."""
         out = [] if self._open else self._begin()
-        found = logprobs_of(self._scores).content or []
-        scores = b"[" + b",".join(one.model_dump_json().encode() for one in found) + b"]"
-        self._scores = []
+        scores = b"[]"
+        if self._scores:
+            found = logprobs_of(self._scores).content or []
+            scores = b"[" + b",".join(one.model_dump_json().encode() for one in found) + b"]"
+            self._scores = []
         self._text += text
         head = self._head + b'"logprobs":' + scores + b',"delta":'
         return [*out, head + quoted(text) + b',"sequence_number":%d}\n\n' % self._next()]

@@ -156,7 +156,7 @@ class Hall:
             Refused: its queue is full (429), or there is no memory for it while others work (503).
         """
         entry = self.find(name)
-        if entry.id not in self.entries:
+        if entry.id not in self.entries and entry.base not in self.loaded:
             await asyncio.to_thread(self._look_for, entry)
         place = await self._place(entry.base)
         with self._seat(place):
