@@ -94,6 +94,8 @@ def test_a_call_that_was_cut_off() -> None:
     (call,) = read_calls(begun, [ADD], must=True)[1]
     assert (call.name, call.text) == ("add", '{"a": 1')
     assert read_calls('{"name": "a', [ADD], must=True) == ("", [])
+    assert read_calls(r'{"name": "\q", "arguments": {', [ADD], must=True) == ("", [])
+    assert read_calls("I would rather not.", [ADD], must=True) == ("I would rather not.", [])
 
 
 def test_arguments_are_an_object() -> None:

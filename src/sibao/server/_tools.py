@@ -107,21 +107,22 @@ def read_calls(text: str, tools: Sequence[Tool], *, must: bool = False) -> tuple
     Llama and Mistral write them). A call of a function that nobody named, or with broken JSON, stays text.
 
     Args:
-        must: the text was held to ``call_format``: it is a call, or the beginning of one that was cut off.
+        must: a call was asked for. A text that begins as an object and is none yet is one that was cut off, and no words;
+            what a model says that is not held to ``call_format`` stays text.
     """
     names = {tool.name for tool in tools}
     blocks = _BLOCK.findall(text)
     found = [call for block in blocks or [_bare(text)] for call in _calls(block, names)]
     calls = [call for call in found if call is not None]
     if not calls or len(calls) != len(found):
-        return ("", _begun(text)) if must else (text, [])
+        return ("", _begun(text, names)) if must and text.lstrip()[:1] in ("", "{") else (text, [])
     return (text.partition(OPEN)[0].strip() if blocks else ""), calls
 
 
-def _begun(text: str) -> list[Call]:
+def _begun(text: str, names: set[str]) -> list[Call]:
     """A call that was cut off, if its function's name is there."""
     found = _BEGUN.fullmatch(text)
-    return [Call(json.loads(found[1]), {}, found[2])] if found else []
+    return [Call(name, {}, found[2]) for name in names if found and found[1] == json.dumps(name, ensure_ascii=False)]
 
 
 def _bare(text: str) -> str:
